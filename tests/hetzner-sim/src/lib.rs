@@ -1,1 +1,3 @@
-//! Placeholder.
+//! A stand-in for the Hetzner Cloud API.
+
+pub mod backing;
