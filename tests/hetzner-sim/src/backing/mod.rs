@@ -3,7 +3,10 @@
 //! The world decides what the API shows and when; a backing only lays down,
 //! boots, switches and removes machines, and says truthfully what it can do.
 
+pub mod choice;
 pub mod none;
+
+pub use choice::{Kind, Options, choose, clean_up};
 
 use std::future::Future;
 use std::net::Ipv4Addr;
@@ -107,7 +110,8 @@ pub struct BackingInfo {
 pub trait Backing: Send + Sync + 'static {
     /// What this backing is.
     fn info(&self) -> BackingInfo;
-    /// Lays a machine down and boots it; ends when it is booted.
+    /// Lays a machine down and starts it; ends when its init has been started.
+    /// The boot itself goes on; SSH answers some seconds later.
     fn create(&self, spec: MachineSpec) -> BackingFuture<'_>;
     /// Changes the power of a machine; ends when that is done.
     fn power(&self, id: u64, power: Power) -> BackingFuture<'_>;
