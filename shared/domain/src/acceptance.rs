@@ -1,0 +1,87 @@
+//! Making the records of accepted work. Pure: ids and time come in.
+
+use jiff::Timestamp;
+
+use crate::{
+    id::{JobId, NodeId},
+    job::{Job, JobKind},
+    node::{Node, NodeStatus},
+    ownership,
+    spec::NodeSpec,
+};
+
+/// How long forward work may take when the caller does not say, per kind, in seconds.
+pub const CONFIGURE_DEADLINE_SECS: i64 = 30 * 60;
+pub const RELEASE_DEADLINE_SECS: i64 = 30 * 60;
+
+/// A new node and the job that acquires it.
+pub fn provision(
+    job_id: JobId,
+    node_id: NodeId,
+    spec: NodeSpec,
+    actor: &str,
+    traceparent: Option<String>,
+    now: Timestamp,
+) -> (Job, Node) {
+    let deadline_secs = spec.deadline_secs;
+    let mut job = Job::new(
+        job_id.clone(),
+        JobKind::NodeProvision,
+        node_id.clone(),
+        spec.connection.clone(),
+        actor,
+        deadline_secs,
+        now,
+    );
+    job.ladder.clone_from(&spec.placement);
+    job.keep_on_failure = spec.keep_on_failure;
+    job.server_name = ownership::server_name(&spec.name, &node_id);
+    job.traceparent = traceparent;
+    let node = Node {
+        id: node_id,
+        status: NodeStatus::Acquiring,
+        server_name: job.server_name.clone(),
+        labels: spec.labels.clone(),
+        spec,
+        server: None,
+        price: None,
+        readiness: Vec::new(),
+        checked_at: None,
+        open_job: Some(job_id),
+        queued_release: None,
+        attempts: 0,
+        last_run: None,
+        created_at: now,
+        updated_at: now,
+    };
+    (job, node)
+}
+
+/// A job on a node that exists: it starts from what the node's record knows.
+pub fn on_node(
+    job_id: JobId,
+    kind: JobKind,
+    node: &Node,
+    actor: &str,
+    traceparent: Option<String>,
+    now: Timestamp,
+) -> Job {
+    let deadline_secs = match kind {
+        JobKind::NodeRelease => RELEASE_DEADLINE_SECS,
+        _ => CONFIGURE_DEADLINE_SECS,
+    };
+    let mut job = Job::new(
+        job_id,
+        kind,
+        node.id.clone(),
+        node.spec.connection.clone(),
+        actor,
+        deadline_secs,
+        now,
+    );
+    job.server.clone_from(&node.server);
+    job.server_name.clone_from(&node.server_name);
+    job.attempt = node.attempts;
+    job.traceparent = traceparent;
+    job
+}

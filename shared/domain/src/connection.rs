@@ -1,0 +1,155 @@
+//! A connection: one set of credentials for a provider, with its status.
+
+use std::{fmt, str::FromStr};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A connection's name: an RFC 1123 label, 1 to 40 characters (it becomes part of secret names).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ConnectionName(String);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a connection name has 1 to 40 lowercase letters, digits and inner hyphens")]
+pub struct InvalidConnectionName;
+
+impl ConnectionName {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ConnectionName {
+    type Err = InvalidConnectionName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidConnectionName> {
+        if text.len() <= 40 && crate::label::is_dns_label(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidConnectionName)
+        }
+    }
+}
+
+impl TryFrom<String> for ConnectionName {
+    type Error = InvalidConnectionName;
+
+    fn try_from(text: String) -> Result<Self, InvalidConnectionName> {
+        text.parse()
+    }
+}
+
+impl From<ConnectionName> for String {
+    fn from(name: ConnectionName) -> String {
+        name.0
+    }
+}
+
+impl fmt::Display for ConnectionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionStatus {
+    Connected,
+    Degraded,
+    Disconnected,
+}
+
+/// What live calls have shown a token may do. Only a write that succeeds proves `ReadWrite`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    ReadWrite,
+    ReadOnly,
+    Unknown,
+}
+
+/// Why a connection is not simply connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionReason {
+    Unauthorized,
+    TokenReadonly,
+    MarkerMissing,
+    ProviderUnavailable,
+    RateLimited,
+    PermissionUnknown,
+}
+
+impl ConnectionReason {
+    pub fn guidance(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "The provider refused the token: store a valid one.",
+            Self::TokenReadonly => "The token can only read: store a read-write token.",
+            Self::MarkerMissing => {
+                "The managed SSH key is not in the project: confirm that the token is of the same project."
+            }
+            Self::ProviderUnavailable => "The provider did not answer: check its status page.",
+            Self::RateLimited => {
+                "The project's rate budget is used up: wait, or slow other clients."
+            }
+            Self::PermissionUnknown => "No write has succeeded yet: check the connection again.",
+        }
+    }
+}
+
+/// A version of the SSH key that Nodeyard manages at the provider. Its id at the provider is the
+/// connection's marker: a token that sees it is a token of the same project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManagedKey {
+    pub version: u32,
+    pub provider_id: u64,
+    /// MD5 in colon form, as the provider names keys.
+    pub fingerprint: String,
+    /// One line of OpenSSH public key.
+    pub public_key: String,
+}
+
+/// What a check of the connection last saw of the rate budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateBudget {
+    /// Calls an hour.
+    pub limit: u32,
+    pub remaining: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Connection {
+    pub name: ConnectionName,
+    pub provider: ProviderKind,
+    pub status: ConnectionStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ConnectionReason>,
+    pub permission: Permission,
+    /// Absent while no write has succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<ManagedKey>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_nodes: Option<u32>,
+    /// Net, a month, in the project's currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_monthly: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_budget: Option<RateBudget>,
+    pub checked_at: Timestamp,
+    pub created_at: Timestamp,
+}
+
+impl Connection {
+    /// New work needs a token that was seen to write.
+    pub fn accepts_nodes(&self) -> bool {
+        self.status == ConnectionStatus::Connected && self.key.is_some()
+    }
+}
+
+/// A kind of cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderKind {
+    Hetzner,
+}

@@ -1,0 +1,373 @@
+//! A job: one durable piece of work on one node, as it is stored.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    code::Code,
+    connection::ConnectionName,
+    id::{EffectId, JobId, NodeId},
+    node::Server,
+    placement::{Refusal, Rung},
+    run::Recap,
+    wake::MAX_WAKE_DELAY_SECS,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    NodeProvision,
+    NodeConfigure,
+    NodeRelease,
+}
+
+impl JobKind {
+    pub const ALL: &[JobKind] = &[Self::NodeProvision, Self::NodeConfigure, Self::NodeRelease];
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    Queued,
+    Running,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+impl JobState {
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// Which way a job is going.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Forward,
+    /// The attempt's server is removed so that another attempt can be made.
+    Replace,
+    Undo,
+}
+
+/// Where a job stands. The tables in [`crate::step`] say which steps follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    TakeNode,
+    EnsureKey,
+    CreateServer,
+    FindServer,
+    StartRun,
+    AwaitServer,
+    FetchServer,
+    AwaitRun,
+    StopRun,
+    FindLeftover,
+    DeleteServer,
+    ConfirmGone,
+    Done,
+}
+
+impl Step {
+    pub const ALL: &[Step] = &[
+        Self::TakeNode,
+        Self::EnsureKey,
+        Self::CreateServer,
+        Self::FindServer,
+        Self::StartRun,
+        Self::AwaitServer,
+        Self::FetchServer,
+        Self::AwaitRun,
+        Self::StopRun,
+        Self::FindLeftover,
+        Self::DeleteServer,
+        Self::ConfirmGone,
+        Self::Done,
+    ];
+}
+
+/// Why a running job cannot go on. Parked jobs hold no wake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParkReason {
+    ProviderToken,
+    RateBudget,
+    Capacity,
+    Quota,
+}
+
+impl ParkReason {
+    pub const ALL: &[ParkReason] =
+        &[Self::ProviderToken, Self::RateBudget, Self::Capacity, Self::Quota];
+
+    /// The code a job fails with when it is still parked at its deadline.
+    pub fn code(self) -> Code {
+        match self {
+            Self::ProviderToken => Code::ProviderUnauthorized,
+            Self::RateBudget => Code::ProviderRateLimited,
+            Self::Capacity => Code::ProviderCapacityExhausted,
+            Self::Quota => Code::ProviderQuotaExceeded,
+        }
+    }
+}
+
+/// One call to the outside, written down before it is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "snake_case")]
+pub enum Effect {
+    TakeNode,
+    EnsureKey,
+    /// Look the node's server name up and judge what is found.
+    FindServer,
+    /// The only effect that must not be repeated: it is claimed first.
+    CreateServer {
+        rung: Rung,
+        attempt: u32,
+    },
+    PollAction {
+        action_id: u64,
+    },
+    FetchServer {
+        server_id: u64,
+    },
+    StartRun {
+        number: u32,
+    },
+    LookAtRun {
+        number: u32,
+    },
+    StopRun {
+        number: u32,
+    },
+    DeleteServer {
+        server_id: u64,
+    },
+    ConfirmGone {
+        server_id: u64,
+        primary_ips: Vec<u64>,
+    },
+}
+
+impl Effect {
+    pub fn must_be_claimed(&self) -> bool {
+        matches!(self, Self::CreateServer { .. })
+    }
+
+    /// Effects that only look, so that a wake may repeat them at any time.
+    pub fn only_observes(&self) -> bool {
+        matches!(
+            self,
+            Self::FindServer
+                | Self::PollAction { .. }
+                | Self::FetchServer { .. }
+                | Self::LookAtRun { .. }
+                | Self::ConfirmGone { .. }
+        )
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    pub id: EffectId,
+    pub effect: Effect,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobError {
+    pub code: Code,
+    /// For the operator; never a secret.
+    pub detail: String,
+}
+
+/// A job's own run: its number and whether it may still be alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnRun {
+    pub number: u32,
+    pub active: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    pub id: JobId,
+    pub kind: JobKind,
+    pub node_id: NodeId,
+    pub connection: ConnectionName,
+    pub actor: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+
+    /// Grows by one with each commit of a step; the fence.
+    pub version: u64,
+    pub state: JobState,
+    pub phase: Phase,
+    pub step: Step,
+    /// When the intent is to be performed. For parked jobs: when the sweep looks again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_on: Option<ParkReason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+
+    /// Set to the intent's id just before a create is sent, without moving the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<EffectId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_requested_at: Option<Timestamp>,
+    /// Set by senders of news; only a commit that loaded it clears it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub news_at: Option<Timestamp>,
+    /// Effects begun and not committed since the last commit.
+    #[serde(default)]
+    pub crashes: u32,
+
+    pub deadline_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo_deadline_at: Option<Timestamp>,
+    /// Failures in a row of this step.
+    #[serde(default)]
+    pub tries: u32,
+    /// Attempts at creation so far; the open one has this number.
+    #[serde(default)]
+    pub attempt: u32,
+    #[serde(default)]
+    pub replacements: u32,
+    #[serde(default)]
+    pub rung: usize,
+    #[serde(default)]
+    pub ladder: Vec<Rung>,
+    #[serde(default)]
+    pub refusals: Vec<Refusal>,
+    /// A create may have taken effect without our knowing: nothing is gone before this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle_until: Option<Timestamp>,
+
+    pub server_name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action_id: Option<u64>,
+    /// When the create's action is worth a first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_poll_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<OwnRun>,
+    #[serde(default)]
+    pub keep_on_failure: bool,
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<JobError>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<JobError>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recap: Option<Recap>,
+
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+}
+
+impl Job {
+    /// A job as it is accepted: queued, with its first intent, due at once.
+    pub fn new(
+        id: JobId,
+        kind: JobKind,
+        node_id: NodeId,
+        connection: ConnectionName,
+        actor: &str,
+        deadline_secs: i64,
+        now: Timestamp,
+    ) -> Self {
+        let (step, effect) = match kind {
+            JobKind::NodeProvision => (Step::EnsureKey, Effect::EnsureKey),
+            JobKind::NodeConfigure | JobKind::NodeRelease => (Step::TakeNode, Effect::TakeNode),
+        };
+        Self {
+            id,
+            kind,
+            node_id,
+            connection,
+            actor: actor.to_owned(),
+            traceparent: None,
+            version: 1,
+            state: JobState::Queued,
+            phase: Phase::Forward,
+            step,
+            due_at: Some(now),
+            waiting_on: None,
+            intent: Some(Intent { id: EffectId(1), effect }),
+            sent_at: None,
+            cancel_requested_at: None,
+            news_at: None,
+            crashes: 0,
+            deadline_at: now + SignedDuration::from_secs(deadline_secs),
+            undo_deadline_at: None,
+            tries: 0,
+            attempt: 0,
+            replacements: 0,
+            rung: 0,
+            ladder: Vec::new(),
+            refusals: Vec::new(),
+            settle_until: None,
+            server_name: String::new(),
+            server: None,
+            action_id: None,
+            first_poll_at: None,
+            run: None,
+            keep_on_failure: false,
+            last_failure: None,
+            error: None,
+            recap: None,
+            created_at: now,
+            updated_at: now,
+            finished_at: None,
+        }
+    }
+
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.due_at.is_some_and(|due| due <= now)
+    }
+
+    /// When the sweep has to look at this job at the latest: its next effect, its news, or the
+    /// limit of its phase. `None` for a terminal job.
+    pub fn look_at(&self) -> Option<Timestamp> {
+        if self.state.is_terminal() {
+            return None;
+        }
+        let limit = self.undo_deadline_at.unwrap_or(self.deadline_at);
+        Some([self.due_at, self.news_at].into_iter().flatten().fold(limit, Timestamp::min))
+    }
+
+    /// Seconds until the wake for the next effect; `None` when no wake is to be sent.
+    pub fn wake_delay_secs(&self, now: Timestamp) -> Option<i64> {
+        if self.waiting_on.is_some() {
+            return None;
+        }
+        // Rounded up: a wake that comes early is dropped, and the sweep would have to repair it.
+        let millis = self.due_at?.as_millisecond() - now.as_millisecond();
+        let delay = (millis.max(0) + 999) / 1000;
+        (delay <= MAX_WAKE_DELAY_SECS).then_some(delay)
+    }
+
+    /// A rough share of the way, in percent, for people who watch.
+    pub fn progress(&self) -> u8 {
+        if self.state.is_terminal() {
+            return 100;
+        }
+        match self.step {
+            Step::TakeNode | Step::EnsureKey => 0,
+            Step::CreateServer | Step::FindServer => 10,
+            Step::StartRun => 25,
+            Step::AwaitServer | Step::FetchServer => 35,
+            Step::AwaitRun => 50,
+            Step::StopRun => 20,
+            Step::FindLeftover => 40,
+            Step::DeleteServer => 60,
+            Step::ConfirmGone => 80,
+            Step::Done => 100,
+        }
+    }
+}

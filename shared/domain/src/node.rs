@@ -1,0 +1,171 @@
+//! A node's record, and the change one commit makes to it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{JobId, NodeId},
+    placement::Price,
+    readiness::Finding,
+    spec::NodeSpec,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeStatus {
+    Acquiring,
+    Configuring,
+    Ready,
+    NotReady,
+    /// Failed, and kept on the caller's wish: still owned, still billed.
+    Kept,
+    Releasing,
+    /// What could not be removed yet: retried until gone.
+    CleanupPending,
+    Released,
+    Failed,
+}
+
+impl NodeStatus {
+    pub const ALL: &[NodeStatus] = &[
+        Self::Acquiring,
+        Self::Configuring,
+        Self::Ready,
+        Self::NotReady,
+        Self::Kept,
+        Self::Releasing,
+        Self::CleanupPending,
+        Self::Released,
+        Self::Failed,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Acquiring => "acquiring",
+            Self::Configuring => "configuring",
+            Self::Ready => "ready",
+            Self::NotReady => "not_ready",
+            Self::Kept => "kept",
+            Self::Releasing => "releasing",
+            Self::CleanupPending => "cleanup_pending",
+            Self::Released => "released",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Nothing of the node is left at the provider.
+    pub fn is_gone(self) -> bool {
+        matches!(self, Self::Released | Self::Failed)
+    }
+}
+
+/// What the provider told of the node's server. The id comes from our own create answer or from
+/// an adoption with proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    pub id: u64,
+    pub name: String,
+    /// The attempt that made it.
+    pub attempt: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv4: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<String>,
+    /// Primary IPs made with the server; they carry no labels, so they are known by id only.
+    #[serde(default)]
+    pub primary_ips: Vec<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    pub id: NodeId,
+    pub status: NodeStatus,
+    pub spec: NodeSpec,
+    /// The one name its server has, for all attempts.
+    pub server_name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    #[serde(default)]
+    pub readiness: Vec<Finding>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_at: Option<Timestamp>,
+    /// The labels as they are now; `spec.labels` are those of the acceptance.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_job: Option<JobId>,
+    /// A release that waits for the open job to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_release: Option<JobId>,
+    /// The newest attempt at creation: bounds the nonces that are ours.
+    #[serde(default)]
+    pub attempts: u32,
+    /// The last run number given out on this node's jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<RunRef>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// Names a run: the job it belongs to and its number within that job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRef {
+    pub job_id: JobId,
+    pub number: u32,
+    /// False once the run was seen stopped.
+    pub active: bool,
+}
+
+/// What a commit changes on the node: only what is named.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NodeChange {
+    pub status: Option<NodeStatus>,
+    pub server: Option<Option<Server>>,
+    pub attempts: Option<u32>,
+    pub readiness: Option<(Vec<Finding>, Timestamp)>,
+    pub last_run: Option<Option<RunRef>>,
+    /// The job has ended: the node is free, or its queued release has its turn.
+    pub close_job: bool,
+}
+
+impl NodeChange {
+    pub fn status(status: NodeStatus) -> Self {
+        Self { status: Some(status), ..Self::default() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The node as it is after the change.
+    pub fn apply(&self, node: &mut Node, now: Timestamp) {
+        if let Some(status) = self.status {
+            node.status = status;
+        }
+        if let Some(server) = &self.server {
+            node.server.clone_from(server);
+        }
+        if let Some(attempts) = self.attempts {
+            node.attempts = attempts;
+        }
+        if let Some((findings, at)) = &self.readiness {
+            node.readiness.clone_from(findings);
+            node.checked_at = Some(*at);
+        }
+        if let Some(run) = &self.last_run {
+            node.last_run.clone_from(run);
+        }
+        if self.close_job {
+            node.open_job = node.queued_release.take();
+        }
+        node.updated_at = now;
+    }
+}

@@ -1,0 +1,192 @@
+//! What came back from an effect, errors included.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{id::EffectId, node::Server, ownership::Ownership, run::RunResult};
+
+/// What an answer of the provider means for a job, by code first and status second
+/// (API reference, "Errors").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    Unauthorized,
+    ReadOnly,
+    RateLimited,
+    /// No stock, or this type cannot be had in this location.
+    NoCapacity,
+    Quota,
+    NameTaken,
+    Invalid,
+    /// Locked or in conflict: soon again.
+    Busy,
+    Protected,
+    NotFound,
+    /// A 5xx, a time-out, a drop or an unreadable answer: whether it took effect is unknown.
+    Unknown,
+    /// A readable answer without something we need.
+    Drift,
+}
+
+impl FailureClass {
+    pub const ALL: &[FailureClass] = &[
+        Self::Unauthorized,
+        Self::ReadOnly,
+        Self::RateLimited,
+        Self::NoCapacity,
+        Self::Quota,
+        Self::NameTaken,
+        Self::Invalid,
+        Self::Busy,
+        Self::Protected,
+        Self::NotFound,
+        Self::Unknown,
+        Self::Drift,
+    ];
+
+    /// Classifies an error answer. `fields` are the names in `error.details`.
+    pub fn of(status: u16, code: &str, fields: &[String]) -> Self {
+        match code {
+            "unauthorized" => Self::Unauthorized,
+            "token_readonly" | "forbidden" => Self::ReadOnly,
+            "rate_limit_exceeded" => Self::RateLimited,
+            "resource_unavailable" | "placement_error" => Self::NoCapacity,
+            "invalid_input"
+                if fields.iter().any(|field| field == "location" || field == "server_type") =>
+            {
+                Self::NoCapacity
+            }
+            "resource_limit_exceeded" => Self::Quota,
+            "uniqueness_error" => Self::NameTaken,
+            "locked" | "conflict" => Self::Busy,
+            "protected" => Self::Protected,
+            "not_found" => Self::NotFound,
+            "maintenance" => Self::Unknown,
+            _ => match status {
+                401 => Self::Unauthorized,
+                403 => Self::ReadOnly,
+                404 => Self::NotFound,
+                409 | 423 => Self::Busy,
+                412 => Self::NoCapacity,
+                429 => Self::RateLimited,
+                405 | 410 => Self::Drift,
+                400..=499 => Self::Invalid,
+                _ => Self::Unknown,
+            },
+        }
+    }
+}
+
+/// A refusal or a failure to answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderFailure {
+    pub class: FailureClass,
+    /// The provider's own code, or a word for the transport's failure.
+    pub code: String,
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+    /// For `RateLimited`: until the calls needed are likely to pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_secs: Option<i64>,
+}
+
+impl ProviderFailure {
+    pub fn new(class: FailureClass, code: &str, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            code: code.to_owned(),
+            message: message.into(),
+            correlation_id: None,
+            pause_secs: None,
+        }
+    }
+}
+
+/// The provider's word for what its server is doing; unknown words stay themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerStatus {
+    Running,
+    Deleting,
+    Other(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Nothing was asked; a wake only called attention to the job's flags.
+    Nothing,
+    /// The effect crashed its worker too often to be tried again.
+    Poisoned,
+    NodeTaken,
+    NodeBusy,
+    KeyReady,
+    ServerAbsent,
+    ServerFound {
+        server: Server,
+        ownership: Ownership,
+        status: ServerStatus,
+    },
+    Created {
+        server: Server,
+        action_id: Option<u64>,
+        /// How long creations of this image took lately, in seconds.
+        expect_secs: Option<i64>,
+    },
+    ActionRunning,
+    ActionSucceeded,
+    ActionFailed {
+        code: String,
+        message: String,
+    },
+    ActionMissing,
+    ServerSeen {
+        server: Server,
+        status: ServerStatus,
+    },
+    DeleteAccepted,
+    Gone,
+    StillThere,
+    /// The token does not see the connection's marker: 404 proves nothing.
+    MarkerMissing,
+    RunStarted,
+    RunRefused {
+        message: String,
+    },
+    RunRunning,
+    RunFinished(RunResult),
+    RunLost {
+        message: String,
+    },
+    RunStopped,
+    Failed(ProviderFailure),
+}
+
+/// An outcome, tagged with the effect it answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    pub effect: EffectId,
+    pub outcome: Outcome,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_goes_before_status() {
+        // A read-only token answers a write with 401; that is not a dead token.
+        assert_eq!(FailureClass::of(401, "token_readonly", &[]), FailureClass::ReadOnly);
+        assert_eq!(FailureClass::of(401, "unauthorized", &[]), FailureClass::Unauthorized);
+        assert_eq!(FailureClass::of(503, "something_new", &[]), FailureClass::Unknown);
+        assert_eq!(FailureClass::of(422, "something_new", &[]), FailureClass::Invalid);
+        assert_eq!(FailureClass::of(403, "maintenance", &[]), FailureClass::Unknown);
+        let fields = ["location".to_owned()];
+        assert_eq!(FailureClass::of(422, "invalid_input", &fields), FailureClass::NoCapacity);
+        assert_eq!(
+            FailureClass::of(422, "invalid_input", &["image".into()]),
+            FailureClass::Invalid
+        );
+        assert_eq!(FailureClass::of(504, "timeout", &[]), FailureClass::Unknown);
+        assert_eq!(FailureClass::of(410, "deprecated_api_endpoint", &[]), FailureClass::Drift);
+    }
+}

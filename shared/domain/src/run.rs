@@ -1,0 +1,69 @@
+//! A run: one execution of playbooks in a container task, bound to one server id.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    code::Code,
+    connection::ConnectionName,
+    id::{JobId, NodeId},
+    readiness::Finding,
+    spec::Profile,
+};
+
+/// Ansible's recap, summed over the run's playbooks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recap {
+    pub ok: u32,
+    pub changed: u32,
+    pub failed: u32,
+    pub unreachable: u32,
+    pub skipped: u32,
+}
+
+/// How a run ended. Written once, by the container task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// `None`: every playbook succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// A sentence for the operator.
+    #[serde(default)]
+    pub message: String,
+    pub recap: Recap,
+    #[serde(default)]
+    pub readiness: Vec<Finding>,
+    pub finished_at: Timestamp,
+}
+
+/// What the container task needs, nothing secret, and how far it came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    pub job_id: JobId,
+    pub number: u32,
+    pub node_id: NodeId,
+    pub connection: ConnectionName,
+    pub server_id: u64,
+    pub address: String,
+    pub profile: Profile,
+    #[serde(default)]
+    pub vars: Map<String, Value>,
+    #[serde(default)]
+    pub authorized_keys: Vec<String>,
+    #[serde(default)]
+    pub allow_ssh_from: Vec<String>,
+    /// Managed SSH key versions to offer, newest first.
+    pub key_versions: Vec<u32>,
+    pub created_at: Timestamp,
+    /// The run gives up at this time by itself.
+    pub deadline_at: Timestamp,
+    /// The task's name at the container service, once it was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// Set by whoever wants the run to end; a run that was never started does not start then.
+    #[serde(default)]
+    pub stop_requested: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<RunResult>,
+}

@@ -1,0 +1,77 @@
+//! What a caller asked for: the parsed body of `POST /nodes`, valid by construction.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{connection::ConnectionName, placement::Rung};
+
+pub const DEFAULT_IMAGE: &str = "debian-13";
+pub const DEFAULT_DEADLINE_SECS: i64 = 30 * 60;
+/// The deadline a caller may set, in seconds.
+pub const DEADLINE_SECS: std::ops::RangeInclusive<i64> = 300..=6 * 3600;
+/// The longest node name, in characters.
+pub const MAX_NAME_CHARS: usize = 63;
+/// The most bytes `vars` may have as JSON: it travels in items that are bounded.
+pub const MAX_VARS_BYTES: usize = 8 * 1024;
+pub const MAX_AUTHORIZED_KEYS: usize = 16;
+pub const MAX_ALLOW_SSH_FROM: usize = 32;
+pub const MAX_LABELS: usize = 32;
+
+/// A set of playbooks a node is configured with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    Base,
+    Web,
+}
+
+impl Profile {
+    pub const ALL: &[Profile] = &[Profile::Base, Profile::Web];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Web => "web",
+        }
+    }
+}
+
+/// The images a node may be made of; the playbooks know these and no other.
+pub const IMAGES: &[&str] = &[DEFAULT_IMAGE];
+
+/// The ladder when the caller gives none: current shared types, cheapest first, then the next
+/// location (dated list of server types, 2025-10-16).
+pub fn default_ladder() -> Vec<Rung> {
+    [("cx23", "fsn1"), ("cx23", "nbg1"), ("cx23", "hel1"), ("cpx22", "fsn1"), ("cpx22", "nbg1")]
+        .map(|(server_type, location)| Rung {
+            server_type: server_type.into(),
+            location: location.into(),
+        })
+        .into()
+}
+
+/// The inputs of a node, fixed at acceptance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeSpec {
+    pub name: String,
+    pub connection: ConnectionName,
+    pub profile: Profile,
+    #[serde(default)]
+    pub vars: Map<String, Value>,
+    pub placement: Vec<Rung>,
+    pub image: String,
+    /// Net, a month, in the project's currency, Primary IPv4 included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_price: Option<f64>,
+    #[serde(default)]
+    pub authorized_keys: Vec<String>,
+    #[serde(default)]
+    pub allow_ssh_from: Vec<String>,
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub keep_on_failure: bool,
+    pub deadline_secs: i64,
+}

@@ -1,0 +1,171 @@
+//! The state machine: `step` takes a job, what was observed and the time, and decides.
+//!
+//! Pure: at most one effect (the next intent) and one wake (the intent's time) per decision.
+//!
+//! The shared ways, of which each job type is made:
+//!
+//! | way | steps | module |
+//! | --- | --- | --- |
+//! | acquire | ensure_key → create_server (↔ find_server) | [`acquire`] |
+//! | run | start_run → (await_server → fetch_server, while the container boots) → await_run | [`running`] |
+//! | removal | stop_run → find_leftover / delete_server → confirm_gone | [`removal`] |
+//!
+//! The job types: [`provision`], [`configure`], [`release`].
+
+pub mod acquire;
+pub mod configure;
+mod policy;
+pub mod provision;
+pub mod release;
+pub mod removal;
+pub mod running;
+mod transition;
+
+use jiff::Timestamp;
+
+pub use self::{policy::Policy, transition::Transition};
+use crate::{
+    code::Code,
+    job::{Effect, Job, JobKind, Phase, Step},
+    node::{NodeChange, Server},
+    observation::{Observation, Outcome},
+    timeline::TimelineEntry,
+};
+
+/// What a commit writes: the job as it is next, the node's change, the history. The effect is
+/// `job.intent`, the wake `job.due_at`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    pub job: Job,
+    pub node: NodeChange,
+    pub entries: Vec<TimelineEntry>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    Commit(Box<Decision>),
+    /// The observation belongs to an effect that is settled, and nothing hangs on it.
+    Drop,
+    /// A server came into being for a job that has ended: it goes to the node, which becomes
+    /// `cleanup_pending`.
+    KeepOnNode(Server),
+}
+
+/// Decides what a job does next.
+///
+/// Terminal jobs never change. An observation of an effect that is no longer the job's intent is
+/// dropped, unless it carries a server id that came back from a create.
+pub fn step(job: &Job, observation: Observation, policy: &Policy, now: Timestamp) -> Verdict {
+    let current = job.intent.as_ref().is_some_and(|intent| intent.id == observation.effect);
+    if job.state.is_terminal() {
+        return match observation.outcome {
+            Outcome::Created { server, .. } if knows_not(job, &server) => {
+                Verdict::KeepOnNode(server)
+            }
+            _ => Verdict::Drop,
+        };
+    }
+    let mut next = Transition::new(job, policy, now);
+    match observation.outcome {
+        Outcome::Poisoned => {
+            next.give_up(Code::JobPoisoned, "the job crashed its worker repeatedly")
+        }
+        Outcome::Created { server, action_id, expect_secs } if !current => {
+            if !knows_not(job, &server) {
+                return Verdict::Drop;
+            }
+            acquire::take_late_server(&mut next, server, action_id, expect_secs);
+        }
+        _ if !current => return Verdict::Drop,
+        outcome => {
+            advance(&mut next, outcome);
+            hold_limits(&mut next);
+        }
+    }
+    Verdict::Commit(Box::new(next.into_decision()))
+}
+
+fn knows_not(job: &Job, server: &Server) -> bool {
+    job.server.as_ref().is_none_or(|known| known.id != server.id)
+}
+
+/// One exhaustive match: every step names who answers for it.
+fn advance(next: &mut Transition<'_>, outcome: Outcome) {
+    match next.job.step {
+        Step::TakeNode => match next.job.kind {
+            JobKind::NodeRelease => release::take_node(next, outcome),
+            JobKind::NodeProvision | JobKind::NodeConfigure => configure::take_node(next, outcome),
+        },
+        Step::EnsureKey => acquire::ensure_key(next, outcome),
+        Step::CreateServer => acquire::create_server(next, outcome),
+        Step::FindServer => acquire::find_server(next, outcome),
+        Step::StartRun => running::start_run(next, outcome),
+        Step::AwaitServer => running::await_server(next, outcome),
+        Step::FetchServer => running::fetch_server(next, outcome),
+        Step::AwaitRun => running::await_run(next, outcome),
+        Step::StopRun => removal::stop_run(next, outcome),
+        Step::FindLeftover => removal::find_leftover(next, outcome),
+        Step::DeleteServer => removal::delete_server(next, outcome),
+        Step::ConfirmGone => removal::confirm_gone(next, outcome),
+        Step::Done => {}
+    }
+}
+
+/// Cancelling and deadlines, after the observation has had its say: whatever it told is kept.
+fn hold_limits(next: &mut Transition<'_>) {
+    if next.job.state.is_terminal() {
+        return;
+    }
+    if let Some(limit) = next.job.undo_deadline_at {
+        if next.now >= limit {
+            next.give_up(Code::JobTimeout, "the removal did not end in time");
+        }
+        return;
+    }
+    if next.job.cancel_requested_at.is_some() && next.job.kind != JobKind::NodeRelease {
+        next.fail(Code::JobCancelled, "cancelled by a caller");
+    } else if next.now >= next.job.deadline_at {
+        let (code, detail) = deadline_reason(&next.job);
+        next.fail(code, &detail);
+    }
+}
+
+/// A job that ran out of time fails with what kept it.
+fn deadline_reason(job: &Job) -> (Code, String) {
+    match (job.waiting_on, &job.last_failure) {
+        (Some(reason), failure) => {
+            let mut detail = format!("still waiting at the deadline ({reason:?})");
+            for refusal in &job.refusals {
+                if let Some(rung) = job.ladder.get(refusal.rung) {
+                    detail.push_str(&format!("; {rung}: {}", refusal.answer));
+                }
+            }
+            if let Some(failure) = failure {
+                detail.push_str(&format!("; last answer: {}", failure.detail));
+            }
+            (reason.code(), detail)
+        }
+        (None, Some(failure)) => {
+            (failure.code, format!("at the deadline, last failure: {}", failure.detail))
+        }
+        (None, None) => (Code::JobTimeout, format!("the deadline passed in step {:?}", job.step)),
+    }
+}
+
+/// What the driver does for a wake that is not a due one: look again, or nothing at all when the
+/// intent is not one that only looks.
+pub fn observing_form(job: &Job) -> Option<Effect> {
+    let intent = job.intent.as_ref()?;
+    if intent.effect.only_observes() {
+        Some(intent.effect.clone())
+    } else if intent.effect.must_be_claimed() && job.sent_at == Some(intent.id) {
+        Some(Effect::FindServer)
+    } else {
+        None
+    }
+}
+
+/// True while a job of this kind in this phase may be cancelled.
+pub fn is_cancellable(job: &Job) -> bool {
+    job.kind != JobKind::NodeRelease && !job.state.is_terminal() && job.phase != Phase::Undo
+}

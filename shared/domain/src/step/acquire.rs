@@ -1,0 +1,205 @@
+//! Acquiring: from the managed key to a server that is proved ours.
+//!
+//! | step | observation | then |
+//! | --- | --- | --- |
+//! | ensure_key | key_ready | create_server (attempt + 1) |
+//! | create_server | created | start_run |
+//! | create_server | no capacity | create_server on the next rung, or parked on capacity |
+//! | create_server | unknown outcome, name taken | find_server, settle time begins |
+//! | create_server | server_absent (claim found) | find_server, settle time begins |
+//! | create_server, find_server | found, current nonce | adopted: start_run |
+//! | create_server, find_server | found, older nonce | removal of that one, then create_server |
+//! | create_server, find_server | found, foreign | failed: PROVIDER_NAME_CONFLICT |
+//! | find_server | absent, settle time not over | find_server |
+//! | find_server | absent, settle time over | create_server, the same attempt |
+
+use jiff::SignedDuration;
+
+use super::{Transition, removal, running, transition::describe};
+use crate::{
+    code::Code,
+    job::{Effect, ParkReason, Phase, Step},
+    node::Server,
+    observation::{FailureClass, Outcome, ProviderFailure, ServerStatus},
+    ownership::Ownership,
+    placement::{self, Refusal},
+};
+
+pub(super) fn ensure_key(next: &mut Transition<'_>, outcome: Outcome) {
+    match outcome {
+        Outcome::KeyReady => {
+            next.note("managed SSH key is there");
+            open_attempt(next, 0);
+        }
+        // Another worker made the key meanwhile: look again.
+        Outcome::Failed(failure) if failure.class == FailureClass::NameTaken => next.again(0),
+        Outcome::Failed(failure) => next.provider_failed(&failure),
+        _ => next.keep_time(),
+    }
+}
+
+/// Opens the next attempt on a rung. Past the ladder's end the job is parked, with the first
+/// rung as its intent: the sweep lets it try the ladder from the top.
+pub(super) fn open_attempt(next: &mut Transition<'_>, rung: usize) {
+    let dry = rung >= next.job.ladder.len();
+    next.job.rung = if dry { 0 } else { rung };
+    next.job.attempt += 1;
+    next.node.attempts = Some(next.job.attempt);
+    send_create(next, 0);
+    if dry && !next.job.state.is_terminal() && next.job.phase == Phase::Forward {
+        next.park(
+            ParkReason::Capacity,
+            Code::ProviderCapacityExhausted,
+            "no rung of the ladder has capacity",
+        );
+    }
+}
+
+/// The POST of the open attempt, byte for byte the same however often it is written down.
+fn send_create(next: &mut Transition<'_>, delay_secs: i64) {
+    let Some(rung) = next.job.ladder.get(next.job.rung).cloned() else {
+        return next.fail(Code::ProviderInvalidRequest, "the placement ladder is empty");
+    };
+    let attempt = next.job.attempt;
+    next.go(Step::CreateServer, Effect::CreateServer { rung, attempt }, delay_secs);
+}
+
+pub(super) fn create_server(next: &mut Transition<'_>, outcome: Outcome) {
+    match outcome {
+        Outcome::Created { server, action_id, expect_secs } => {
+            take_server(next, server, action_id, expect_secs, "created");
+        }
+        Outcome::Failed(failure) => refused(next, &failure),
+        Outcome::ServerFound { server, ownership, status } => {
+            found(next, server, ownership, &status)
+        }
+        // The claim was made by a worker that did not live to tell.
+        Outcome::ServerAbsent => {
+            settle(next);
+            next.go(Step::FindServer, Effect::FindServer, next.policy.settle_look_secs);
+        }
+        _ => next.keep_time(),
+    }
+}
+
+fn refused(next: &mut Transition<'_>, failure: &ProviderFailure) {
+    let rung = next.job.ladder.get(next.job.rung).map(ToString::to_string).unwrap_or_default();
+    match failure.class {
+        FailureClass::NoCapacity => {
+            next.note(format!("{rung} refused: {}", describe(failure)));
+            let refusal = Refusal {
+                rung: next.job.rung,
+                code: Code::ProviderCapacityExhausted,
+                answer: failure.code.clone(),
+            };
+            placement::remember(&mut next.job.refusals, refusal);
+            open_attempt(next, next.job.rung + 1);
+        }
+        // The answer is lost or unreadable, or the name is taken (by us, it may be): whether a
+        // server exists is found out by name, never by asking for another.
+        FailureClass::Unknown | FailureClass::NameTaken | FailureClass::Drift => {
+            next.note(format!("outcome of the create unknown: {}", describe(failure)));
+            settle(next);
+            next.go(Step::FindServer, Effect::FindServer, 0);
+        }
+        _ => next.provider_failed(failure),
+    }
+}
+
+/// A POST that was sent may land until this time.
+fn settle(next: &mut Transition<'_>) {
+    let until = next.now + SignedDuration::from_secs(next.policy.settle_secs);
+    next.job.settle_until = Some(until);
+}
+
+pub(super) fn find_server(next: &mut Transition<'_>, outcome: Outcome) {
+    match outcome {
+        Outcome::ServerFound { server, ownership, status } => {
+            found(next, server, ownership, &status)
+        }
+        Outcome::ServerAbsent => match next.job.settle_until {
+            Some(until) if next.now < until => {
+                let left = (until.as_second() - next.now.as_second()).max(1);
+                next.again(left.min(next.policy.settle_look_secs));
+            }
+            _ => {
+                next.job.settle_until = None;
+                next.note("the create took no effect: sent again");
+                send_create(next, 0);
+            }
+        },
+        Outcome::Failed(failure) => next.provider_failed(&failure),
+        _ => next.keep_time(),
+    }
+}
+
+fn found(next: &mut Transition<'_>, server: Server, ownership: Ownership, status: &ServerStatus) {
+    match ownership {
+        Ownership::Current if *status != ServerStatus::Deleting => {
+            take_server(next, server, None, None, "adopted");
+        }
+        Ownership::Current | Ownership::Older { .. } => {
+            next.note(format!("server {} of an older attempt is removed first", server.id));
+            next.job.server = Some(server);
+            next.job.phase = Phase::Replace;
+            removal::begin(next);
+        }
+        Ownership::Foreign => {
+            // Not ours, so there is nothing of ours under the name.
+            next.job.settle_until = None;
+            next.fail(
+                Code::ProviderNameConflict,
+                &format!("server {} holds the name {} and is not ours", server.id, server.name),
+            );
+        }
+    }
+}
+
+/// The server's id is on record from here on, whatever else happens.
+fn take_server(
+    next: &mut Transition<'_>,
+    server: Server,
+    action_id: Option<u64>,
+    expect_secs: Option<i64>,
+    how: &str,
+) {
+    let rung = next.job.ladder.get(next.job.rung).map(ToString::to_string).unwrap_or_default();
+    let entry = next.note(format!("server {} {how} on {rung}", server.id));
+    entry.fields.insert("server_id".into(), server.id.into());
+    next.job.settle_until = None;
+    next.job.action_id = action_id;
+    let expect_secs = expect_secs.unwrap_or(next.policy.first_poll_secs);
+    next.job.first_poll_at = Some(next.now + SignedDuration::from_secs(expect_secs));
+    next.node.server = Some(Some(server.clone()));
+    next.job.server = Some(server);
+    running::begin(next);
+}
+
+/// A create's answer that came after its effect was given up: it is never lost.
+pub(super) fn take_late_server(
+    next: &mut Transition<'_>,
+    server: Server,
+    action_id: Option<u64>,
+    expect_secs: Option<i64>,
+) {
+    let open = matches!(next.job.step, Step::CreateServer | Step::FindServer);
+    if next.job.phase == Phase::Forward && open && server.attempt == next.job.attempt {
+        take_server(next, server, action_id, expect_secs, "created (late answer)");
+    } else if let Some(known) = next.job.server.as_ref().map(|known| known.id) {
+        // Names are unique, so the one on record can only have come after this one was gone. The
+        // orphan check sees to it if it was not.
+        next.note(format!("server {} came late; server {known} is on record", server.id));
+        next.keep_time();
+    } else {
+        next.note(format!("server {} came late and is removed", server.id));
+        next.node.server = Some(Some(server.clone()));
+        next.job.server = Some(server);
+        match next.job.phase {
+            Phase::Forward => {
+                next.job.phase = Phase::Replace;
+                removal::begin(next);
+            }
+            Phase::Replace | Phase::Undo => removal::begin(next),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `node_configure`: take the node → run → ready. The server stays, whatever happens.
+//!
+//! ```text
+//! take_node → start_run → await_run → ready
+//! on failure or cancel:  stop_run → failed or cancelled, node not_ready
+//! ```
+
+use super::{Transition, provision, running};
+use crate::{
+    code::Code,
+    job::{JobState, Phase},
+    node::NodeStatus,
+    observation::Outcome,
+    run::RunResult,
+};
+
+pub(super) fn take_node(next: &mut Transition<'_>, outcome: Outcome) {
+    match outcome {
+        Outcome::NodeTaken if next.job.server.is_some() => {
+            next.node.status = Some(NodeStatus::Configuring);
+            running::begin(next);
+        }
+        Outcome::NodeTaken => {
+            next.fail(Code::ProviderServerGone, "the node has no server on record")
+        }
+        Outcome::NodeBusy => next.again(next.policy.turn_look_secs),
+        _ => next.keep_time(),
+    }
+}
+
+pub(super) fn configured(next: &mut Transition<'_>, result: &RunResult) {
+    provision::configured(next, result);
+}
+
+pub(super) fn undo(next: &mut Transition<'_>) {
+    next.enter_undo();
+}
+
+pub(super) fn stopped(next: &mut Transition<'_>) {
+    let cancelled = next.job.error.as_ref().is_some_and(|error| error.code == Code::JobCancelled);
+    let state = if cancelled { JobState::Cancelled } else { JobState::Failed };
+    debug_assert!(next.job.phase == Phase::Undo, "a configure job stops its run to end");
+    next.finish(state, Some(NodeStatus::NotReady));
+}

@@ -1,0 +1,149 @@
+//! Removing: stop the run, delete the server, confirm it gone.
+//!
+//! | step | observation | then |
+//! | --- | --- | --- |
+//! | stop_run | run_stopped | delete_server, or find_leftover when no server is on record |
+//! | find_leftover | found, ours | delete_server |
+//! | find_leftover | absent or foreign, settle time over | removed |
+//! | delete_server | accepted, or not found | confirm_gone |
+//! | delete_server | locked | delete_server, soon |
+//! | confirm_gone | gone (marker seen) | removed |
+//! | confirm_gone | still there | confirm_gone |
+//!
+//! "Removed" is the job type's: another attempt, failed, cancelled or released.
+
+use super::{Transition, provision, release, transition::describe};
+use crate::{
+    code::Code,
+    job::{Effect, JobKind, Phase, Step},
+    node::RunRef,
+    observation::{FailureClass, Outcome},
+    ownership::Ownership,
+};
+
+/// The first step of the removal that is still needed.
+pub(super) fn begin(next: &mut Transition<'_>) {
+    match next.job.run {
+        Some(run) if run.active => {
+            next.go(Step::StopRun, Effect::StopRun { number: run.number }, 0);
+        }
+        _ => after_stop(next),
+    }
+}
+
+pub(super) fn stop_run(next: &mut Transition<'_>, outcome: Outcome) {
+    match outcome {
+        Outcome::RunStopped => {
+            if let Some(run) = &mut next.job.run {
+                run.active = false;
+                let number = run.number;
+                next.node.last_run =
+                    Some(Some(RunRef { job_id: next.job.id.clone(), number, active: false }));
+            }
+            next.note("run stopped");
+            after_stop(next);
+        }
+        // Asked to stop, not yet seen stopped.
+        Outcome::RunRunning => next.again(next.policy.gone_poll_secs),
+        Outcome::RunRefused { message } => next.back_off(Code::TaskLost, &message),
+        _ => next.keep_time(),
+    }
+}
+
+fn after_stop(next: &mut Transition<'_>) {
+    match next.job.kind {
+        // A configure job's server stays.
+        JobKind::NodeConfigure => super::configure::stopped(next),
+        JobKind::NodeProvision if provision::keeps_server(next) => provision::kept(next),
+        JobKind::NodeProvision | JobKind::NodeRelease => match &next.job.server {
+            Some(server) => {
+                let server_id = server.id;
+                next.go(Step::DeleteServer, Effect::DeleteServer { server_id }, 0);
+            }
+            None if provision::nothing_was_made(&next.job) => removed(next),
+            None => next.go(Step::FindLeftover, Effect::FindServer, 0),
+        },
+    }
+}
+
+pub(super) fn find_leftover(next: &mut Transition<'_>, outcome: Outcome) {
+    match outcome {
+        Outcome::ServerFound {
+            server,
+            ownership: Ownership::Current | Ownership::Older { .. },
+            ..
+        } => {
+            next.note(format!("server {} is ours and is removed", server.id));
+            let server_id = server.id;
+            next.node.server = Some(Some(server.clone()));
+            next.job.server = Some(server);
+            next.go(Step::DeleteServer, Effect::DeleteServer { server_id }, 0);
+        }
+        // Names are unique: where a foreign server holds ours, none of ours can be or come.
+        Outcome::ServerFound { ownership: Ownership::Foreign, .. } => removed(next),
+        Outcome::ServerAbsent => match next.job.settle_until {
+            Some(until) if next.now < until => {
+                let left = (until.as_second() - next.now.as_second()).max(1);
+                next.again(left.min(next.policy.settle_look_secs));
+            }
+            _ => removed(next),
+        },
+        Outcome::Failed(failure) => next.provider_failed(&failure),
+        _ => next.keep_time(),
+    }
+}
+
+pub(super) fn delete_server(next: &mut Transition<'_>, outcome: Outcome) {
+    match outcome {
+        Outcome::DeleteAccepted => {
+            next.note("server is being deleted");
+            confirm(next, next.policy.gone_poll_secs);
+        }
+        Outcome::Failed(failure) if failure.class == FailureClass::NotFound => confirm(next, 0),
+        Outcome::Failed(failure) => next.provider_failed(&failure),
+        _ => next.keep_time(),
+    }
+}
+
+fn confirm(next: &mut Transition<'_>, delay_secs: i64) {
+    let Some(server) = &next.job.server else {
+        return removed(next);
+    };
+    let effect =
+        Effect::ConfirmGone { server_id: server.id, primary_ips: server.primary_ips.clone() };
+    next.go(Step::ConfirmGone, effect, delay_secs);
+}
+
+pub(super) fn confirm_gone(next: &mut Transition<'_>, outcome: Outcome) {
+    match outcome {
+        Outcome::Gone => removed(next),
+        Outcome::StillThere => next.again(next.policy.gone_poll_secs),
+        Outcome::MarkerMissing => next.back_off(
+            Code::ProviderUnauthorized,
+            "the token does not see the connection's marker, so an absent server proves nothing",
+        ),
+        Outcome::Failed(failure) => {
+            let detail = describe(&failure);
+            match failure.class {
+                // This look has no verdict of its own on a missing thing.
+                FailureClass::NotFound => next.back_off(Code::ProviderUnavailable, &detail),
+                _ => next.provider_failed(&failure),
+            }
+        }
+        _ => next.keep_time(),
+    }
+}
+
+fn removed(next: &mut Transition<'_>) {
+    if let Some(server) = next.job.server.take() {
+        next.note(format!("server {} is gone", server.id));
+        next.node.server = Some(None);
+    }
+    next.job.action_id = None;
+    next.job.settle_until = None;
+    match (next.job.kind, next.job.phase) {
+        (JobKind::NodeRelease, _) => release::removed(next),
+        (_, Phase::Replace) => provision::replaced(next),
+        _ => provision::undone(next),
+    }
+}

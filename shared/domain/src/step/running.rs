@@ -1,0 +1,172 @@
+//! Running playbooks on a server, and seeing the server up meanwhile.
+//!
+//! The run starts as soon as the server's address is known, so that the container's start-up
+//! overlaps the boot; the task itself waits for the node.
+//!
+//! | step | observation | then |
+//! | --- | --- | --- |
+//! | start_run | run_started | await_server, or await_run when the server is known to be up |
+//! | start_run | run_refused | start_run, with back-off |
+//! | await_server | action succeeded or unknown | fetch_server |
+//! | await_server | action failed | removal, then another attempt |
+//! | fetch_server | running | await_run |
+//! | await_run | finished | the job type decides |
+//! | await_run | lost, or failed in a way that may pass | start_run of the next run, at most 3 |
+
+use super::{Transition, configure, provision, removal};
+use crate::{
+    code::{Code, Retry},
+    job::{Effect, JobKind, OwnRun, Phase, Step},
+    node::{NodeStatus, RunRef},
+    observation::{FailureClass, Outcome, ServerStatus},
+    run::RunResult,
+};
+
+/// Writes down the next run. Its number is only given out once the one before was seen stopped.
+pub(super) fn begin(next: &mut Transition<'_>) {
+    let number = next.job.run.map_or(1, |run| run.number + 1);
+    next.job.run = Some(OwnRun { number, active: true });
+    next.node.last_run = Some(Some(RunRef { job_id: next.job.id.clone(), number, active: true }));
+    next.go(Step::StartRun, Effect::StartRun { number }, 0);
+}
+
+pub(super) fn start_run(next: &mut Transition<'_>, outcome: Outcome) {
+    match outcome {
+        Outcome::RunStarted => {
+            next.note("run started");
+            match (next.job.kind, next.job.action_id, &next.job.server) {
+                (JobKind::NodeProvision, Some(action_id), _) => {
+                    let at = next.job.first_poll_at.unwrap_or(next.now);
+                    let delay = (at.as_second() - next.now.as_second()).max(0);
+                    next.go(Step::AwaitServer, Effect::PollAction { action_id }, delay);
+                }
+                (JobKind::NodeProvision, None, Some(server)) => {
+                    let server_id = server.id;
+                    next.go(Step::FetchServer, Effect::FetchServer { server_id }, 0);
+                }
+                _ => await_result(next),
+            }
+        }
+        Outcome::RunRefused { message } => next.back_off(Code::TaskStartFailed, &message),
+        _ => next.keep_time(),
+    }
+}
+
+fn await_result(next: &mut Transition<'_>) {
+    let number = next.job.run.map_or(1, |run| run.number);
+    next.node.status = Some(NodeStatus::Configuring);
+    next.go(Step::AwaitRun, Effect::LookAtRun { number }, next.policy.run_look_secs);
+}
+
+fn fetch(next: &mut Transition<'_>, delay_secs: i64) {
+    let Some(server_id) = next.job.server.as_ref().map(|server| server.id) else {
+        return next.fail(Code::ProviderServerGone, "no server is on record");
+    };
+    next.go(Step::FetchServer, Effect::FetchServer { server_id }, delay_secs);
+}
+
+pub(super) fn await_server(next: &mut Transition<'_>, outcome: Outcome) {
+    match outcome {
+        Outcome::ActionSucceeded | Outcome::ActionMissing => fetch(next, 0),
+        Outcome::ActionRunning => next.again(next.policy.poll_secs),
+        Outcome::ActionFailed { code, message } => replace(next, &code, &message),
+        Outcome::Failed(failure) if failure.class == FailureClass::NotFound => fetch(next, 0),
+        Outcome::Failed(failure) => next.provider_failed(&failure),
+        _ => next.keep_time(),
+    }
+}
+
+/// The action failed after the 201: the server goes, and another attempt is made.
+fn replace(next: &mut Transition<'_>, code: &str, message: &str) {
+    next.job.replacements += 1;
+    if next.job.replacements > next.policy.max_replacements {
+        return next.fail(Code::ProviderActionFailed, &format!("{code}: {message}"));
+    }
+    next.note(format!("creating the server failed ({code}: {message}); it is replaced"));
+    next.job.phase = Phase::Replace;
+    removal::begin(next);
+}
+
+pub(super) fn fetch_server(next: &mut Transition<'_>, outcome: Outcome) {
+    match outcome {
+        Outcome::ServerSeen { server, status: ServerStatus::Running } => {
+            next.note("server is running");
+            // What the create answer told and this one does not (attempt, addresses) stays.
+            let known = next.job.server.take();
+            let merged = crate::node::Server {
+                attempt: known.as_ref().map_or(server.attempt, |known| known.attempt),
+                primary_ips: match &known {
+                    Some(known) if server.primary_ips.is_empty() => known.primary_ips.clone(),
+                    _ => server.primary_ips.clone(),
+                },
+                ..server
+            };
+            next.node.server = Some(Some(merged.clone()));
+            next.job.server = Some(merged);
+            await_result(next);
+        }
+        Outcome::ServerSeen { status: ServerStatus::Deleting, .. } => {
+            next.fail(Code::ProviderServerGone, "the server is being deleted by somebody else");
+        }
+        Outcome::ServerSeen { .. } => next.again(next.policy.poll_secs),
+        Outcome::Failed(failure) if failure.class == FailureClass::NotFound => {
+            next.fail(Code::ProviderServerGone, "the server is no longer at the provider");
+        }
+        Outcome::Failed(failure) => next.provider_failed(&failure),
+        _ => next.keep_time(),
+    }
+}
+
+pub(super) fn await_run(next: &mut Transition<'_>, outcome: Outcome) {
+    match outcome {
+        Outcome::RunFinished(result) => finished(next, result),
+        Outcome::RunLost { message } => failed(next, Code::TaskLost, &message),
+        Outcome::RunRunning | Outcome::Nothing => next.again(next.policy.run_look_secs),
+        _ => next.keep_time(),
+    }
+}
+
+fn seen_stopped(next: &mut Transition<'_>) {
+    if let Some(run) = &mut next.job.run {
+        run.active = false;
+        let number = run.number;
+        next.node.last_run =
+            Some(Some(RunRef { job_id: next.job.id.clone(), number, active: false }));
+    }
+}
+
+fn finished(next: &mut Transition<'_>, result: RunResult) {
+    next.job.recap = Some(result.recap);
+    if !result.readiness.is_empty() {
+        next.node.readiness = Some((result.readiness.clone(), result.finished_at));
+    }
+    match result.code {
+        Some(code) => failed(next, code, &result.message),
+        None => {
+            seen_stopped(next);
+            next.note("run succeeded");
+            match next.job.kind {
+                JobKind::NodeProvision => provision::configured(next, &result),
+                JobKind::NodeConfigure | JobKind::NodeRelease => {
+                    configure::configured(next, &result)
+                }
+            }
+        }
+    }
+}
+
+fn failed(next: &mut Transition<'_>, code: Code, message: &str) {
+    seen_stopped(next);
+    let number = next.job.run.map_or(1, |run| run.number);
+    if code.retry() == Retry::WithBackOff && number < next.policy.max_runs {
+        let delay = next.policy.back_off(number);
+        next.note(format!(
+            "run {number} failed ({}): {message}; again in {delay} s",
+            code.as_str()
+        ));
+        begin(next);
+        next.again(delay);
+    } else {
+        next.fail(code, message);
+    }
+}

@@ -1,0 +1,197 @@
+//! Builds one decision: the moves every step shares. Nothing here knows what a step means.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Decision, Policy, configure, provision, release, removal};
+use crate::{
+    code::Code,
+    id::EffectId,
+    job::{Effect, Intent, Job, JobError, JobKind, JobState, ParkReason, Phase, Step},
+    node::{NodeChange, NodeStatus},
+    observation::{FailureClass, ProviderFailure},
+    timeline::{Source, TimelineEntry},
+};
+
+/// A decision in the making.
+pub struct Transition<'a> {
+    pub job: Job,
+    pub node: NodeChange,
+    pub now: Timestamp,
+    pub policy: &'a Policy,
+    entries: Vec<TimelineEntry>,
+}
+
+impl<'a> Transition<'a> {
+    pub(super) fn new(job: &Job, policy: &'a Policy, now: Timestamp) -> Self {
+        let mut job = job.clone();
+        if job.state == JobState::Queued {
+            job.state = JobState::Running;
+        }
+        // The commit clears what belonged to the effect that was just performed.
+        job.sent_at = None;
+        job.news_at = None;
+        job.crashes = 0;
+        job.updated_at = now;
+        Self { job, node: NodeChange::default(), now, policy, entries: Vec::new() }
+    }
+
+    pub(super) fn into_decision(self) -> Decision {
+        Decision { job: self.job, node: self.node, entries: self.entries }
+    }
+
+    pub fn note(&mut self, message: impl Into<String>) -> &mut TimelineEntry {
+        let entry = TimelineEntry::new(self.now, Source::Worker, message)
+            .with("step", serde_json::to_value(self.job.step).unwrap_or_default());
+        self.entries.push(entry);
+        let last = self.entries.len() - 1;
+        &mut self.entries[last]
+    }
+
+    /// Moves on to a step whose effect is due after `delay_secs`. The tries start anew.
+    pub fn go(&mut self, step: Step, effect: Effect, delay_secs: i64) {
+        if self.job.step != step {
+            self.job.tries = 0;
+            self.job.last_failure = None;
+        }
+        self.job.step = step;
+        self.job.waiting_on = None;
+        self.set_intent(effect, delay_secs);
+    }
+
+    /// The same effect again, under a new effect id.
+    pub fn again(&mut self, delay_secs: i64) {
+        if let Some(intent) = self.job.intent.take() {
+            self.job.waiting_on = None;
+            self.set_intent(intent.effect, delay_secs);
+        }
+    }
+
+    /// The same effect at the time it already had: a look in between has changed nothing.
+    pub fn keep_time(&mut self) {
+        if let Some(intent) = self.job.intent.take() {
+            self.job.intent = Some(Intent { id: EffectId(self.job.version + 1), ..intent });
+        }
+    }
+
+    fn set_intent(&mut self, effect: Effect, delay_secs: i64) {
+        self.job.intent = Some(Intent { id: EffectId(self.job.version + 1), effect });
+        self.job.due_at = Some(self.now + SignedDuration::from_secs(delay_secs));
+    }
+
+    /// A failure that may pass: the same effect again with back-off. Limits end it.
+    pub fn back_off(&mut self, code: Code, detail: &str) {
+        self.job.tries += 1;
+        self.job.last_failure = Some(JobError { code, detail: detail.to_owned() });
+        let delay = self.policy.back_off(self.job.tries);
+        self.note(format!("{}: {detail}; again in {delay} s", code.as_str()));
+        self.again(delay);
+    }
+
+    pub fn park(&mut self, reason: ParkReason, code: Code, detail: &str) {
+        if self.job.waiting_on != Some(reason) {
+            self.note(format!("waiting ({}): {detail}", code.as_str()));
+        }
+        self.again(self.policy.park_look_secs);
+        self.job.last_failure = Some(JobError { code, detail: detail.to_owned() });
+        self.job.waiting_on = Some(reason);
+    }
+
+    /// What any call to the provider may fail with, where the step has no meaning of its own.
+    pub fn provider_failed(&mut self, failure: &ProviderFailure) {
+        let detail = describe(failure);
+        match failure.class {
+            FailureClass::Unauthorized => {
+                self.park(ParkReason::ProviderToken, Code::ProviderUnauthorized, &detail);
+            }
+            FailureClass::ReadOnly => {
+                self.park(ParkReason::ProviderToken, Code::ProviderTokenReadonly, &detail);
+            }
+            FailureClass::Quota => {
+                self.park(ParkReason::Quota, Code::ProviderQuotaExceeded, &detail)
+            }
+            FailureClass::RateLimited => {
+                let pause = failure.pause_secs.unwrap_or(self.policy.busy_secs);
+                self.note(format!("rate limited; again in {pause} s"));
+                self.again(pause);
+            }
+            FailureClass::Busy => self.again(self.policy.busy_secs),
+            FailureClass::Protected => self.back_off(Code::ProviderProtected, &detail),
+            FailureClass::Drift => self.back_off(Code::ProviderApiDrift, &detail),
+            FailureClass::Unknown | FailureClass::NoCapacity => {
+                self.back_off(Code::ProviderUnavailable, &detail);
+            }
+            FailureClass::Invalid | FailureClass::NameTaken | FailureClass::NotFound => {
+                self.fail_or_retry_removal(Code::ProviderInvalidRequest, &detail);
+            }
+        }
+    }
+
+    /// A refusal for good ends forward work; a removal is never given up before its limit.
+    fn fail_or_retry_removal(&mut self, code: Code, detail: &str) {
+        if self.job.phase == Phase::Undo || self.job.kind == JobKind::NodeRelease {
+            self.back_off(code, detail);
+        } else {
+            self.fail(code, detail);
+        }
+    }
+
+    /// Ends forward work: what follows is the job type's undo.
+    pub fn fail(&mut self, code: Code, detail: &str) {
+        self.job.error = Some(JobError { code, detail: detail.to_owned() });
+        self.job.last_failure = None;
+        self.note(format!("{}: {detail}", code.as_str()));
+        match self.job.kind {
+            JobKind::NodeProvision => provision::undo(self),
+            JobKind::NodeConfigure => configure::undo(self),
+            JobKind::NodeRelease => release::give_up(self),
+        }
+    }
+
+    pub(super) fn enter_undo(&mut self) {
+        self.job.phase = Phase::Undo;
+        self.job.undo_deadline_at =
+            Some(self.now + SignedDuration::from_secs(self.policy.undo_limit_secs));
+        removal::begin(self);
+    }
+
+    /// Ends the job where it stands. What may be left is the node's `cleanup_pending`.
+    pub fn give_up(&mut self, code: Code, detail: &str) {
+        if self.job.error.is_none() {
+            self.job.error = Some(JobError { code, detail: detail.to_owned() });
+        }
+        let status = if self.job.kind == JobKind::NodeConfigure {
+            NodeStatus::NotReady
+        } else {
+            NodeStatus::CleanupPending
+        };
+        self.note(format!("given up ({}): {detail}", code.as_str()));
+        self.finish(JobState::Failed, Some(status));
+    }
+
+    /// The terminal commit.
+    pub fn finish(&mut self, state: JobState, status: Option<NodeStatus>) {
+        self.job.state = state;
+        self.job.step = Step::Done;
+        self.job.intent = None;
+        self.job.due_at = None;
+        self.job.waiting_on = None;
+        self.job.tries = 0;
+        self.job.finished_at = Some(self.now);
+        self.node.status = status.or(self.node.status);
+        self.node.close_job = true;
+        self.note(match state {
+            JobState::Succeeded => "succeeded",
+            JobState::Cancelled => "cancelled",
+            _ => "failed",
+        });
+    }
+}
+
+/// One line for people: the provider's code, message and correlation id.
+pub(super) fn describe(failure: &ProviderFailure) -> String {
+    let mut line = format!("{}: {}", failure.code, failure.message);
+    if let Some(id) = &failure.correlation_id {
+        line.push_str(&format!(" (correlation id {id})"));
+    }
+    line
+}
