@@ -1,1 +1,23 @@
-//! Placeholder.
+//! The ports and the one driver loop: load → perform the recorded effect → observe → `step` →
+//! fenced commit → wake.
+//!
+//! Must not: name AWS, HTTP or a provider's wire format, or decide what a job does next (that is
+//! `nodeyard_domain::step`).
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod provider;
+pub mod queue;
+pub mod runner;
+pub mod secrets;
+pub mod store;
+
+/// Where the time comes from: the wall, or a simulated clock.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> jiff::Timestamp;
+}
+
+impl<F: Fn() -> jiff::Timestamp + Send + Sync> Clock for F {
+    fn now(&self) -> jiff::Timestamp {
+        self()
+    }
+}

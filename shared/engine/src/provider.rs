@@ -1,0 +1,166 @@
+//! The provider port: one call to the cloud per method, with answers already classified.
+
+use std::{collections::BTreeMap, future::Future};
+
+use nodeyard_domain::{
+    connection::{Connection, ManagedKey, Permission, RateBudget},
+    node::Server,
+    observation::{ProviderFailure, ServerStatus},
+};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+type Result<T> = std::result::Result<T, ProviderFailure>;
+
+/// The body of a create: the same inputs give the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateServer {
+    pub name: String,
+    pub server_type: String,
+    pub location: String,
+    pub image: String,
+    /// Ids of SSH keys at the provider. With one given, the answer holds no root password.
+    pub ssh_keys: Vec<u64>,
+    pub labels: BTreeMap<String, String>,
+    /// Holds the first host key's private half: never logged, never stored.
+    pub user_data: String,
+    pub attempt: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedServer {
+    pub server: Server,
+    pub action_id: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundServer {
+    /// `attempt` is 0: the labels tell.
+    pub server: Server,
+    pub status: ServerStatus,
+    pub labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ActionState {
+    Running,
+    Succeeded,
+    Failed { code: String, message: String },
+}
+
+/// What is left of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remains {
+    Nothing,
+    StillThere,
+    /// The server answers 404, and so does the marker: nothing is proved.
+    MarkerMissing,
+}
+
+/// What live calls showed of a token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenReport {
+    pub permission: Permission,
+    pub rate_budget: Option<RateBudget>,
+    /// The managed key as it is at the provider, once a write has succeeded or it was found.
+    pub key: Option<ManagedKey>,
+    /// Whether the token sees the marker it was asked about.
+    pub sees_marker: bool,
+}
+
+/// What is for sale: the offer of one server type in one location.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Offer {
+    pub server_type: String,
+    pub location: String,
+    pub architecture: String,
+    pub cores: u32,
+    pub memory_gb: f64,
+    pub disk_gb: u64,
+    pub available: bool,
+    pub deprecated: bool,
+    /// Net, a month, without the Primary IPv4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monthly_net: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Catalogue {
+    pub currency: String,
+    pub offers: Vec<Offer>,
+    pub locations: Vec<String>,
+    pub images: Vec<String>,
+    /// Net, a month, per location.
+    #[serde(default)]
+    pub primary_ipv4_monthly_net: BTreeMap<String, f64>,
+}
+
+/// Calls made for jobs, with the connection's stored token.
+pub trait Provider: Send + Sync {
+    /// Makes sure the managed key is at the provider: found by fingerprint, else created.
+    /// Answers its id there.
+    fn ensure_key(
+        &self,
+        connection: &Connection,
+        key: &ManagedKey,
+    ) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Looks a server up by its exact name.
+    fn find_server(
+        &self,
+        connection: &Connection,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<FoundServer>>> + Send;
+
+    /// Sends one POST, never a second one. An id in a 2xx answer is never lost, whatever else the
+    /// answer lacks.
+    fn create_server(
+        &self,
+        connection: &Connection,
+        body: &CreateServer,
+    ) -> impl Future<Output = Result<CreatedServer>> + Send;
+
+    /// States of actions by id, up to 25 a call; ids the provider does not know are absent.
+    fn actions(
+        &self,
+        connection: &Connection,
+        ids: &[u64],
+    ) -> impl Future<Output = Result<BTreeMap<u64, ActionState>>> + Send;
+
+    fn server(
+        &self,
+        connection: &Connection,
+        id: u64,
+    ) -> impl Future<Output = Result<FoundServer>> + Send;
+
+    fn delete_server(
+        &self,
+        connection: &Connection,
+        id: u64,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Whether a server and its Primary IPs are gone. 404 counts only when the same token has
+    /// just seen the connection's marker.
+    fn remains(
+        &self,
+        connection: &Connection,
+        server_id: u64,
+        primary_ips: &[u64],
+    ) -> impl Future<Output = Result<Remains>> + Send;
+}
+
+/// Calls made to judge a token and to show what is for sale.
+pub trait ProviderCheck: Send + Sync {
+    /// Judges a token by live calls: a GET for validity, then a write that succeeds: creating the
+    /// managed key (`public_key` under `key_name`) or, when `known` is given, writing to it what
+    /// it already has.
+    fn check_token(
+        &self,
+        token: &SecretString,
+        key_name: &str,
+        public_key: &str,
+        known: Option<&ManagedKey>,
+    ) -> impl Future<Output = Result<TokenReport>> + Send;
+
+    fn catalogue(&self, token: &SecretString) -> impl Future<Output = Result<Catalogue>> + Send;
+}

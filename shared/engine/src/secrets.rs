@@ -1,0 +1,56 @@
+//! Secrets: provider tokens, SSH keys, the deployment's own key. Nothing read here may reach a
+//! log, an item, a message or an error.
+
+use std::future::Future;
+
+use nodeyard_domain::{connection::ConnectionName, ownership::DeploymentKey};
+use secrecy::SecretString;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    #[error("the secret {0} does not exist")]
+    Missing(String),
+    #[error("the secret store did not answer: {0}")]
+    Unavailable(String),
+}
+
+type Result<T> = std::result::Result<T, SecretsError>;
+
+pub trait Secrets: Send + Sync {
+    fn deployment_key(&self) -> impl Future<Output = Result<DeploymentKey>> + Send;
+
+    /// The provider token of a connection; `fresh` goes past every cache.
+    fn provider_token(
+        &self,
+        connection: &ConnectionName,
+        fresh: bool,
+    ) -> impl Future<Output = Result<SecretString>> + Send;
+
+    fn put_provider_token(
+        &self,
+        connection: &ConnectionName,
+        token: &SecretString,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    fn delete_provider_token(
+        &self,
+        connection: &ConnectionName,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// The private half of a managed SSH key, in OpenSSH form.
+    fn ssh_key(
+        &self,
+        connection: &ConnectionName,
+        version: u32,
+    ) -> impl Future<Output = Result<SecretString>> + Send;
+
+    fn put_ssh_key(
+        &self,
+        connection: &ConnectionName,
+        version: u32,
+        private: &SecretString,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// The secret generated at deployment, good for `POST /tokens` until the first admin token.
+    fn bootstrap(&self) -> impl Future<Output = Result<SecretString>> + Send;
+}
