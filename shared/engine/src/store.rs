@@ -1,6 +1,6 @@
 //! The job store: the truth. Three views of it, for the worker, the container task and the API.
 
-use std::future::Future;
+use std::{collections::BTreeMap, future::Future};
 
 use jiff::Timestamp;
 use nodeyard_domain::{
@@ -146,7 +146,8 @@ pub trait RunStore: Send + Sync {
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<Run>>> + Send;
 
-    /// Records a run's result once. False when there was one already.
+    /// Records a run's result once, and sets the job's `news_at` with it. False when there was a
+    /// result already.
     fn finish_run(
         &self,
         job: &JobId,
@@ -287,6 +288,16 @@ pub trait ApiStore: Send + Sync {
     ) -> impl Future<Output = Result<bool>> + Send;
 
     fn node(&self, id: &NodeId) -> impl Future<Output = Result<Option<Node>>> + Send;
+
+    /// Replaces a node's labels if they are still as `expected`. False when they are not, or when
+    /// there is no such node.
+    fn set_labels(
+        &self,
+        id: &NodeId,
+        expected: &BTreeMap<String, String>,
+        labels: &BTreeMap<String, String>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool>> + Send;
 
     fn nodes(
         &self,
