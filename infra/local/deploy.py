@@ -3,16 +3,17 @@
     deploy.py deploy  --endpoint URL --template FILE --stack NAME --code FOLDER [--set Key=Value ...]
     deploy.py logs    --endpoint URL --into FOLDER
 
-`deploy` uploads the functions' zips, creates the stack (or updates it) and prints its outputs as one JSON object.
-`logs` writes each log group to a file. Neither knows anything about Nodeyard beyond the names of the zips; both work
-with any LocalStack-compatible endpoint.
+`deploy` packs each `FOLDER/<function>/bootstrap` into a zip and uploads it, creates the stack (or updates it) and prints
+its outputs as one JSON object. `logs` writes each log group to a file. Both work with any LocalStack-compatible endpoint.
 """
 
 import argparse
 import hashlib
+import io
 import json
 import pathlib
 import sys
+import zipfile
 
 import boto3
 from botocore.config import Config
@@ -33,20 +34,26 @@ def client(service, endpoint):
     )
 
 
+def pack(program):
+    """A zip with an executable `bootstrap`; the same program always gives the same bytes."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        entry = zipfile.ZipInfo("bootstrap")
+        entry.external_attr = 0o100755 << 16
+        archive.writestr(entry, program.read_bytes(), zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
+
+
 def upload(endpoint, folder):
-    """Uploads every zip and returns the key prefix, which names their content so that an update is seen as one."""
-    zips = sorted(pathlib.Path(folder).glob("*.zip"))
+    """Uploads every function and returns the key prefix, which names their content: CloudFormation sees a new build."""
+    zips = {program.parent.name: pack(program) for program in sorted(pathlib.Path(folder).glob("*/bootstrap"))}
     if not zips:
-        sys.exit(f"no zips in {folder}")
-    digest = hashlib.sha256()
-    for path in zips:
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
-    prefix = digest.hexdigest()[:16]
+        sys.exit(f"no functions in {folder}")
+    prefix = hashlib.sha256(b"".join(zips.values())).hexdigest()[:16]
     s3 = client("s3", endpoint)
     s3.create_bucket(Bucket=BUCKET)
-    for path in zips:
-        s3.put_object(Bucket=BUCKET, Key=f"{prefix}/{path.name}", Body=path.read_bytes())
+    for name, content in zips.items():
+        s3.put_object(Bucket=BUCKET, Key=f"{prefix}/{name}.zip", Body=content)
     return prefix
 
 

@@ -1,1 +1,57 @@
-fn main() {}
+//! `cargo xtask`: the local stack, the demo and the tests.
+//!
+//! It starts, watches and ends what stands in for the cloud on this machine.
+//! It must hold no product logic: whatever the stack does, the deployed
+//! functions do.
+
+mod api;
+mod binaries;
+mod cli;
+mod command;
+mod ecs;
+mod error;
+mod feed;
+mod prerequisites;
+mod process;
+mod python;
+mod queue;
+mod random;
+mod report;
+mod signal;
+mod simulator;
+mod stack;
+mod state;
+mod up;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Task};
+use error::Result;
+use report::Report;
+use workspace::Workspace;
+
+// One thread: a container task ends with the thread that started it.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run(Cli::parse().task).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(task: Task) -> Result<()> {
+    let report = Report::start();
+    match task {
+        Task::Up(options) => up::up(&Workspace::find()?, &options, report).await,
+        Task::Down(options) => stack::end(&Workspace::find()?, &options.stack, report).await,
+        Task::Feed(options) => signal::unless_interrupted(feed::feed(&options)).await,
+        Task::Ecs(options) => ecs::serve(options).await,
+        Task::Demo(_) | Task::Test(_) => unreachable!(),
+    }
+}

@@ -1,0 +1,110 @@
+//! Speaks to Nodeyard's own API, as any client would.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::error::{Result, XtaskError};
+use crate::state::StackState;
+
+/// A client that goes straight to where it is told, whatever proxy is set.
+///
+/// # Errors
+/// TLS cannot be set up.
+pub fn http_client() -> Result<Client> {
+    Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(30))
+        .build()
+        .map_err(|source| XtaskError::Http { context: "HTTP client".to_owned(), source })
+}
+
+/// The API of one stack, called with one token.
+#[derive(Debug, Clone)]
+pub struct Api {
+    client: Client,
+    url: String,
+    token: String,
+}
+
+impl Api {
+    /// The API of a stack that has been deployed.
+    ///
+    /// # Errors
+    /// It has not been.
+    pub fn of(state: &StackState) -> Result<Self> {
+        match (&state.api_url, &state.token) {
+            (Some(url), Some(token)) => {
+                Ok(Self { client: http_client()?, url: url.clone(), token: token.clone() })
+            }
+            _ => Err(XtaskError::NotUp(state.stack.clone())),
+        }
+    }
+
+    /// Where it answers.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Makes an API token; answers with its secret.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub async fn make_token(&self, name: &str, scopes: &[&str]) -> Result<String> {
+        let body = json!({ "name": name, "scopes": scopes });
+        let made = self.call(Method::POST, "/tokens", Some(&body)).await?;
+        text(&made, "/token")
+    }
+
+    /// One call that must be answered well; an empty answer is `null`.
+    ///
+    /// # Errors
+    /// No answer, or an error, with its problem document.
+    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let context = format!("{method} {path}");
+        let mut request =
+            self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let (status, text) = read(request, &context).await?;
+        if !status.is_success() {
+            return Err(XtaskError::Answer { context, detail: format!("{status}\n{text}") });
+        }
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&text)
+            .map_err(|error| XtaskError::Answer { context, detail: format!("{error}\n{text}") })
+    }
+
+    /// What `GET` answers.
+    ///
+    /// # Errors
+    /// As [`Api::call`].
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        self.call(Method::GET, path, None).await
+    }
+}
+
+/// Sends a request and reads its answer to the end.
+///
+/// # Errors
+/// No answer.
+pub async fn read(request: reqwest::RequestBuilder, context: &str) -> Result<(StatusCode, String)> {
+    let failed = |source| XtaskError::Http { context: context.to_owned(), source };
+    let answer = request.send().await.map_err(failed)?;
+    let status = answer.status();
+    Ok((status, answer.text().await.map_err(failed)?))
+}
+
+/// A text that an answer must hold, by JSON pointer.
+///
+/// # Errors
+/// It does not.
+pub fn text(answer: &Value, pointer: &str) -> Result<String> {
+    answer.pointer(pointer).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
+        XtaskError::Answer { context: format!("no text at {pointer}"), detail: answer.to_string() }
+    })
+}

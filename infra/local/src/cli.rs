@@ -1,0 +1,192 @@
+//! The words a person types.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Nodeyard's local stack, its demo and its tests.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub task: Task,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Bring the stack up, print its URL and a token, and keep it until Ctrl-C.
+    Up(UpOptions),
+    /// End a stack, and clean up what a dead run left.
+    Down(DownOptions),
+    /// From nothing to a node that serves its page, and back to nothing.
+    Demo(DemoOptions),
+    /// Everything that must pass.
+    Test(TestOptions),
+    /// Hand a queue's messages to a function run by `cargo lambda watch`.
+    Feed(FeedOptions),
+    /// Answer as ECS and run container tasks on this machine.
+    #[command(hide = true)]
+    Ecs(EcsOptions),
+}
+
+/// Which stack, and what stands behind its servers.
+#[derive(Debug, Clone, Args)]
+pub struct StackOptions {
+    /// Name of the stack; several can be up at once.
+    #[arg(long, default_value = "lab", value_parser = stack_name)]
+    pub stack: String,
+    /// What a created server is.
+    #[arg(long, value_enum, default_value_t = BackingKind::Auto)]
+    pub backing: BackingKind,
+    /// Run container tasks with podman from this image, not as processes.
+    #[arg(long, value_name = "IMAGE")]
+    pub task_image: Option<String>,
+}
+
+/// What a created server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BackingKind {
+    /// The most real of the others that can be used here.
+    Auto,
+    /// A systemd-nspawn machine; Linux, root.
+    Nspawn,
+    /// A podman machine; Linux.
+    Podman,
+    /// Nothing: runs are simulated, and said to be.
+    None,
+}
+
+impl BackingKind {
+    /// The word the simulator knows it by.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Nspawn => "nspawn",
+            Self::Podman => "podman",
+            Self::None => "none",
+        }
+    }
+}
+
+/// `cargo xtask up`.
+#[derive(Debug, Args)]
+pub struct UpOptions {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackOptions,
+    /// Leave it running and come back; `cargo xtask down` ends it.
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// `cargo xtask down`.
+#[derive(Debug, Args)]
+pub struct DownOptions {
+    /// Name of the stack.
+    #[arg(long, default_value = "lab", value_parser = stack_name)]
+    pub stack: String,
+}
+
+/// `cargo xtask demo`.
+#[derive(Debug, Clone, Args)]
+pub struct DemoOptions {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackOptions,
+    /// How many nodes.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub nodes: u32,
+    /// What becomes of them: `base` or `web`.
+    #[arg(long, default_value = "web")]
+    pub profile: String,
+    /// Leave the stack and the nodes up at the end.
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// `cargo xtask test`.
+#[derive(Debug, Args)]
+pub struct TestOptions {
+    /// Run only the steps whose names hold this text.
+    #[arg(long)]
+    pub only: Option<String>,
+}
+
+/// `cargo xtask feed`.
+#[derive(Debug, Args)]
+pub struct FeedOptions {
+    /// The queue.
+    #[arg(long)]
+    pub queue_url: String,
+    /// Where `cargo lambda watch` takes invocations, without a path.
+    #[arg(long, default_value = "http://127.0.0.1:9000")]
+    pub watch_url: String,
+    /// The function's name.
+    #[arg(long, default_value = "nodeyard-worker")]
+    pub function: String,
+}
+
+/// `cargo xtask ecs`.
+#[derive(Debug, Args)]
+pub struct EcsOptions {
+    /// Port on 127.0.0.1.
+    #[arg(long)]
+    pub port: u16,
+    /// Endpoint of the AWS emulator, which knows the task definitions.
+    #[arg(long)]
+    pub aws_url: String,
+    /// The only cluster.
+    #[arg(long)]
+    pub cluster: String,
+    /// Where logs of tasks and what they have running are kept.
+    #[arg(long)]
+    pub folder: PathBuf,
+    /// The entry point of the container task.
+    #[arg(long)]
+    pub program: PathBuf,
+    /// The playbooks it runs.
+    #[arg(long)]
+    pub playbooks: PathBuf,
+    /// Search path of the tasks.
+    #[arg(long)]
+    pub path: String,
+    /// Network namespace of the tasks.
+    #[arg(long)]
+    pub netns: Option<PathBuf>,
+    /// Run tasks with podman from this image.
+    #[arg(long)]
+    pub image: Option<String>,
+}
+
+/// Lower-case letters, digits and hyphens, at most 32: it becomes part of the
+/// names of a folder and a network namespace.
+fn stack_name(text: &str) -> Result<String, String> {
+    let fits = (1..=32).contains(&text.len())
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        && !["venv", "cache", "sim"].contains(&text);
+    if fits { Ok(text.to_owned()) } else { Err("1 to 32 of a-z, 0-9 and -".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::{Cli, stack_name};
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_words_fit_together() {
+        Cli::command().debug_assert();
+        assert!(Cli::try_parse_from(["xtask", "demo", "--nodes", "0"]).is_err());
+        assert!(Cli::try_parse_from(["xtask", "demo", "--nodes", "4", "--keep"]).is_ok());
+    }
+
+    #[test]
+    fn a_stack_name_cannot_leave_its_folder() {
+        assert_eq!(stack_name("lab-2").unwrap(), "lab-2");
+        for name in ["", "..", "a/b", "A", "venv", &"x".repeat(33)] {
+            assert!(stack_name(name).is_err(), "{name}");
+        }
+    }
+}

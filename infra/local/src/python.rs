@@ -1,0 +1,137 @@
+//! The Python environment: made once below `.nodeyard`, made again only when
+//! a list of requirements changes.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use crate::command::{read_output, run_quietly};
+use crate::error::{IoContext, Result, XtaskError};
+use crate::prerequisites;
+use crate::report::Report;
+use crate::workspace::Workspace;
+
+/// A list of packages with their versions.
+#[derive(Debug, Clone, Copy)]
+pub struct Requirements {
+    file: &'static str,
+    with_dependencies: bool,
+}
+
+/// What the stack and the container task need.
+pub const STACK: &[Requirements] = &[
+    Requirements { file: "infra/local/requirements.txt", with_dependencies: true },
+    Requirements { file: "playbooks/requirements.txt", with_dependencies: true },
+];
+
+/// What the tests need besides.
+pub const TESTS: &[Requirements] = &[
+    Requirements { file: "infra/local/requirements-test.txt", with_dependencies: true },
+    Requirements { file: "infra/local/requirements-cargo-lambda.txt", with_dependencies: false },
+];
+
+/// The environment, with at least the packages that were asked for.
+#[derive(Debug, Clone)]
+pub struct Venv {
+    folder: PathBuf,
+}
+
+impl Venv {
+    /// Makes the environment, or brings it up to date, or finds it as it should be.
+    ///
+    /// # Errors
+    /// No Python 3.11 or later, or pip failed.
+    pub fn ensure(workspace: &Workspace, wanted: &[Requirements], report: Report) -> Result<Self> {
+        let start = Instant::now();
+        let venv = Self { folder: workspace.venv() };
+        if !venv.python().is_file() {
+            venv.create(report)?;
+        }
+        let mut installed = false;
+        for requirements in wanted {
+            installed |= venv.install(workspace, *requirements)?;
+        }
+        if installed {
+            report.took(start, "Python packages installed in .nodeyard/venv");
+        }
+        Ok(venv)
+    }
+
+    /// The environment as an earlier command left it.
+    pub fn found(workspace: &Workspace) -> Self {
+        Self { folder: workspace.venv() }
+    }
+
+    /// The environment's interpreter.
+    pub fn python(&self) -> PathBuf {
+        self.program("python")
+    }
+
+    /// A program of the environment.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.folder.join("bin").join(name)
+    }
+
+    /// The folder that holds the environment's programs.
+    pub fn programs(&self) -> PathBuf {
+        self.folder.join("bin")
+    }
+
+    fn create(&self, report: Report) -> Result<()> {
+        let python = find_interpreter()?;
+        let make =
+            || run_quietly(Command::new(&python).args(["-m", "venv", "--clear"]).arg(&self.folder));
+        if make().is_ok() {
+            return Ok(());
+        }
+        // Debian splits the part that makes environments off Python's own package.
+        if prerequisites::can_install() {
+            report.line("installing with apt: python3-venv");
+            prerequisites::install(&["python3-venv"])?;
+        }
+        make()
+    }
+
+    /// Installs one list, unless the very same one is installed. Says whether it did.
+    fn install(&self, workspace: &Workspace, requirements: Requirements) -> Result<bool> {
+        let file = workspace.path(requirements.file);
+        let wanted = std::fs::read_to_string(&file).at(&file)?;
+        let stamp = self.stamp(requirements);
+        if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+            return Ok(false);
+        }
+        let mut pip = Command::new(self.python());
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        if !requirements.with_dependencies {
+            pip.arg("--no-deps");
+        }
+        run_quietly(pip.arg("--requirement").arg(&file))?;
+        std::fs::write(&stamp, wanted).at(&stamp)?;
+        Ok(true)
+    }
+
+    fn stamp(&self, requirements: Requirements) -> PathBuf {
+        self.folder.join(format!("{}.installed", requirements.file.replace('/', "-")))
+    }
+}
+
+/// The first Python on the search path that is new enough.
+fn find_interpreter() -> Result<PathBuf> {
+    let is_new_enough = "import sys; sys.exit(sys.version_info < (3, 11))";
+    ["python3", "python3.13", "python3.12", "python3.11"]
+        .into_iter()
+        .find(|name| run_quietly(Command::new(name).args(["-c", is_new_enough])).is_ok())
+        .map(PathBuf::from)
+        .ok_or_else(|| XtaskError::Missing {
+            what: "Python 3.11 or later".to_owned(),
+            remedy: "install python3 and python3-venv".to_owned(),
+        })
+}
+
+/// Runs one of our own scripts and gives back what it printed.
+///
+/// # Errors
+/// It failed; with the end of its output.
+pub fn run_script(venv: &Venv, script: &Path, arguments: &[String]) -> Result<String> {
+    read_output(Command::new(venv.python()).arg(script).args(arguments))
+}

@@ -1,0 +1,63 @@
+//! Ends a stack from what is on record, whoever started it and however that ended.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::command::read_output;
+use crate::ecs;
+use crate::error::Result;
+use crate::python::{Venv, run_script};
+use crate::report::Report;
+use crate::state::StackState;
+use crate::workspace::Workspace;
+
+/// The simulator takes its machines down before it ends.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Ends the processes of a stack, last first, and what they left behind.
+/// A stack that is not there is ended already.
+///
+/// # Errors
+/// Something of it cannot be removed; all that can be has been.
+pub async fn end(workspace: &Workspace, stack: &str, report: Report) -> Result<()> {
+    let Some(state) = StackState::load(workspace, stack)? else { return Ok(()) };
+    let folder = workspace.stack(stack);
+    keep_function_logs(workspace, &state, &folder.join("logs"));
+    for process in state.processes.iter().rev() {
+        process.end(GRACE).await;
+    }
+    ecs::end_left_over_tasks(&folder.join("tasks")).await;
+    clean_up_machines(workspace, &state, report)?;
+    StackState::forget(workspace, stack)?;
+    report.line(format!("stack {stack} is down; logs are in .nodeyard/{stack}"));
+    Ok(())
+}
+
+/// The functions' logs lie in the emulator's memory: they are taken out
+/// before it goes. Missing logs must not keep a stack from ending.
+fn keep_function_logs(workspace: &Workspace, state: &StackState, into: &Path) {
+    let emulator = state.processes.iter().find(|process| process.name == "emulator");
+    if !emulator.is_some_and(|process| process.identity.lives()) {
+        return;
+    }
+    let arguments = ["logs", "--endpoint", &state.aws_url, "--into", &into.display().to_string()]
+        .map(str::to_owned);
+    let script = workspace.path("infra/local/deploy.py");
+    let _ = run_script(&Venv::found(workspace), &script, &arguments);
+}
+
+/// Whatever a killed simulator left: machines, mounts, namespaces.
+fn clean_up_machines(workspace: &Workspace, state: &StackState, report: Report) -> Result<()> {
+    let removed = read_output(
+        Command::new(&state.simulator_program)
+            .arg("cleanup")
+            .args(["--stack", &state.stack])
+            .arg("--state-dir")
+            .arg(workspace.nodeyard().join("sim")),
+    )?;
+    for line in removed.lines() {
+        report.line(format!("cleaned up: {line}"));
+    }
+    Ok(())
+}
