@@ -30,6 +30,7 @@ use crate::{
     node::{NodeChange, Server},
     observation::{Observation, Outcome},
     timeline::TimelineEntry,
+    wake::WakeReason,
 };
 
 /// What a commit writes: the job as it is next, the node's change, the history. The effect is
@@ -71,10 +72,12 @@ pub fn step(job: &Job, observation: Observation, policy: &Policy, now: Timestamp
             next.give_up(Code::JobPoisoned, "the job crashed its worker repeatedly")
         }
         Outcome::Created { server, action_id, expect_secs } if !current => {
-            if !knows_not(job, &server) {
+            // Only provisions create, so no other job can be told of a late create.
+            if job.kind != JobKind::NodeProvision || !knows_not(job, &server) {
                 return Verdict::Drop;
             }
             acquire::take_late_server(&mut next, server, action_id, expect_secs);
+            hold_limits(&mut next);
         }
         _ if !current => return Verdict::Drop,
         outcome => {
@@ -153,9 +156,13 @@ fn deadline_reason(job: &Job) -> (Code, String) {
 }
 
 /// What the driver does for a wake that is not a due one: look again, or nothing at all when the
-/// intent is not one that only looks.
-pub fn observing_form(job: &Job) -> Option<Effect> {
+/// intent is not one that only looks. News of a run is no reason to ask the provider.
+pub fn observing_form(job: &Job, reason: WakeReason) -> Option<Effect> {
     let intent = job.intent.as_ref()?;
+    if reason == WakeReason::Run {
+        let about_run = matches!(intent.effect, Effect::LookAtRun { .. } | Effect::StopRun { .. });
+        return about_run.then(|| intent.effect.clone());
+    }
     if intent.effect.only_observes() {
         Some(intent.effect.clone())
     } else if intent.effect.must_be_claimed() && job.sent_at == Some(intent.id) {

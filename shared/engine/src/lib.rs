@@ -5,11 +5,17 @@
 //! `nodeyard_domain::step`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod check;
+pub mod driver;
+mod effect;
 pub mod provider;
 pub mod queue;
 pub mod runner;
 pub mod secrets;
 pub mod store;
+pub mod sweep;
+
+pub use driver::{Driver, Handled};
 
 /// Where the time comes from: the wall, or a simulated clock.
 pub trait Clock: Send + Sync {

@@ -55,7 +55,8 @@ pub(super) fn start_run(next: &mut Transition<'_>, outcome: Outcome) {
 fn await_result(next: &mut Transition<'_>) {
     let number = next.job.run.map_or(1, |run| run.number);
     next.node.status = Some(NodeStatus::Configuring);
-    next.go(Step::AwaitRun, Effect::LookAtRun { number }, next.policy.run_look_secs);
+    // The run may have ended meanwhile: one look at once, then at its wake or slowly.
+    next.go(Step::AwaitRun, Effect::LookAtRun { number }, 0);
 }
 
 fn fetch(next: &mut Transition<'_>, delay_secs: i64) {

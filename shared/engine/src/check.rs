@@ -1,0 +1,96 @@
+//! Checking a connection: what live calls show of its token becomes its status.
+
+use jiff::Timestamp;
+use nodeyard_domain::{
+    connection::{Connection, ConnectionReason, ConnectionStatus, Permission},
+    observation::{FailureClass, ProviderFailure},
+};
+use tracing::info;
+
+use crate::{
+    provider::{ProviderCheck, TokenReport},
+    secrets::{Secrets, SecretsError},
+    store::{JobStore, StoreError},
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+}
+
+/// What a check says of a connection. Pure.
+///
+/// A provider that is down says nothing of the token: permission and key stay as they were known.
+pub fn judge(
+    connection: &Connection,
+    report: Result<TokenReport, ProviderFailure>,
+    now: Timestamp,
+) -> Connection {
+    let mut judged = Connection { checked_at: now, ..connection.clone() };
+    let (status, reason) = match report {
+        Ok(report) => {
+            judged.rate_budget = report.rate_budget.or(judged.rate_budget);
+            judged.permission = report.permission;
+            match report.permission {
+                _ if connection.key.is_some() && !report.sees_marker => {
+                    (ConnectionStatus::Degraded, Some(ConnectionReason::MarkerMissing))
+                }
+                Permission::ReadWrite => {
+                    judged.key = judged.key.or(report.key);
+                    (ConnectionStatus::Connected, None)
+                }
+                Permission::ReadOnly => {
+                    (ConnectionStatus::Degraded, Some(ConnectionReason::TokenReadonly))
+                }
+                Permission::Unknown => {
+                    (ConnectionStatus::Degraded, Some(ConnectionReason::PermissionUnknown))
+                }
+            }
+        }
+        Err(failure) => match failure.class {
+            FailureClass::Unauthorized => {
+                (ConnectionStatus::Disconnected, Some(ConnectionReason::Unauthorized))
+            }
+            FailureClass::RateLimited => {
+                (ConnectionStatus::Degraded, Some(ConnectionReason::RateLimited))
+            }
+            _ => (ConnectionStatus::Degraded, Some(ConnectionReason::ProviderUnavailable)),
+        },
+    };
+    judged.status = status;
+    judged.reason = reason;
+    judged
+}
+
+/// Checks one connection by live calls and stores what was found.
+///
+/// # Errors
+/// When the store or the secret store does not answer. What the provider answers is the result.
+pub async fn check(
+    store: &impl JobStore,
+    secrets: &impl Secrets,
+    provider: &impl ProviderCheck,
+    connection: &Connection,
+    now: Timestamp,
+) -> Result<Connection, CheckError> {
+    let token = secrets.provider_token(&connection.name, true).await?;
+    let report = match &connection.key {
+        Some(key) => provider.check_token(&token, "", &key.public_key, Some(key)).await,
+        None => provider.check_token(&token, "", "", None).await,
+    };
+    let judged = judge(connection, report, now);
+    if (judged.status, judged.reason) != (connection.status, connection.reason) {
+        info!(
+            connection = %connection.name,
+            from = ?connection.status,
+            to = ?judged.status,
+            reason = ?judged.reason,
+            "connection status changed"
+        );
+    }
+    store.put_connection(&judged).await?;
+    Ok(judged)
+}

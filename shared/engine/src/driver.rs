@@ -1,0 +1,244 @@
+//! The driver loop. It makes no decision of its own: it performs what is written down and hands
+//! what came back to `step`.
+
+use jiff::Timestamp;
+use nodeyard_domain::{
+    id::JobId,
+    job::{Effect, Job},
+    observation::{Observation, Outcome},
+    step::{Policy, Verdict, observing_form, step},
+    wake::{Wake, WakeReason},
+};
+use tracing::{info, warn};
+
+use crate::{
+    Clock,
+    provider::Provider,
+    queue::WakeQueue,
+    runner::Runner,
+    secrets::Secrets,
+    store::{Begin, Commit, JobStore, Loaded, RunStore, StoreError},
+};
+
+/// How often a lost fence is answered by offering the observation again. Each loss means that
+/// another commit was made, so this many in one hop is not a race but a fault.
+const MAX_OFFERS: usize = 8;
+
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the fence was lost {MAX_OFFERS} times in one hop of {0}")]
+    Contended(JobId),
+}
+
+/// What one wake came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handled {
+    Committed,
+    /// Not due, terminal, unknown, or somebody else's by now.
+    Left,
+}
+
+/// What the driver is going to do about a wake.
+enum Plan {
+    Leave,
+    /// Perform the recorded effect.
+    Perform(Effect),
+    /// Look, or only call attention to the flags.
+    Observe(Option<Effect>),
+    Poisoned,
+}
+
+/// The engine over its ports.
+pub struct Driver<S, Q, P, R, X, C> {
+    pub store: S,
+    pub queue: Q,
+    pub provider: P,
+    pub runner: R,
+    pub secrets: X,
+    pub clock: C,
+    /// The value of our deployment label.
+    pub deployment: String,
+    pub policy: Policy,
+}
+
+impl<S, Q, P, R, X, C> Driver<S, Q, P, R, X, C>
+where
+    S: JobStore + RunStore,
+    Q: WakeQueue,
+    P: Provider,
+    R: Runner,
+    X: Secrets,
+    C: Clock,
+{
+    /// One hop of one job.
+    ///
+    /// # Errors
+    /// When the store fails: nothing was decided then, and the wake is to be delivered again. A
+    /// provider's, runner's or secret store's failure is an observation, not an error.
+    pub async fn handle(&self, wake: &Wake) -> Result<Handled, DriverError> {
+        let Some(mut loaded) = self.store.load(&wake.job_id).await? else {
+            warn!(job_id = %wake.job_id, "wake for a job that does not exist");
+            return Ok(Handled::Left);
+        };
+        let plan = self.plan(&loaded.job, wake.reason);
+        let Some(intent) = loaded.job.intent.as_ref().map(|intent| intent.id) else {
+            return Ok(Handled::Left);
+        };
+        let outcome = match plan {
+            Plan::Leave => return Ok(Handled::Left),
+            Plan::Poisoned => Outcome::Poisoned,
+            Plan::Observe(None) => Outcome::Nothing,
+            Plan::Observe(Some(effect)) => self.observe(&loaded, &effect).await?,
+            Plan::Perform(effect) => {
+                let claim = effect.must_be_claimed();
+                match self.store.begin(&loaded.job, claim).await? {
+                    Begin::Lost => return Ok(Handled::Left),
+                    Begin::Proceed { crashes } => {
+                        loaded.job.crashes = crashes;
+                        if claim {
+                            loaded.job.sent_at = Some(intent);
+                        }
+                        self.observe(&loaded, &effect).await?
+                    }
+                    Begin::AlreadySent => {
+                        loaded.job.sent_at = Some(intent);
+                        self.observe(&loaded, &Effect::FindServer).await?
+                    }
+                }
+            }
+        };
+        self.offer(loaded, Observation { effect: intent, outcome }).await
+    }
+
+    fn plan(&self, job: &Job, reason: WakeReason) -> Plan {
+        let now = self.clock.now();
+        if job.state.is_terminal() {
+            return Plan::Leave;
+        }
+        if job.crashes >= self.policy.poison_crashes {
+            return Plan::Poisoned;
+        }
+        let limit = job.undo_deadline_at.unwrap_or(job.deadline_at);
+        let resumed = reason == WakeReason::Resume && job.waiting_on.is_some();
+        let due = job.is_due(now) || resumed;
+        match &job.intent {
+            // Past the limit nothing new is made; what is there is looked at and then undone.
+            Some(intent) if due && (now < limit || !intent.effect.must_be_claimed()) => {
+                Plan::Perform(intent.effect.clone())
+            }
+            Some(_) if reason != WakeReason::Due || job.news_at.is_some() || now >= limit => {
+                Plan::Observe(observing_form(job, reason))
+            }
+            _ => Plan::Leave,
+        }
+    }
+
+    /// Offers an observation until a commit holds it or `step` has no use for it.
+    async fn offer(
+        &self,
+        mut loaded: Loaded,
+        observation: Observation,
+    ) -> Result<Handled, DriverError> {
+        for _ in 0..MAX_OFFERS {
+            let now = self.clock.now();
+            if observation.outcome == Outcome::Nothing && !needs_attention(&loaded.job, now) {
+                return Ok(Handled::Left);
+            }
+            match step(&loaded.job, observation.clone(), &self.policy, now) {
+                Verdict::Drop => return Ok(Handled::Left),
+                Verdict::KeepOnNode(server) => {
+                    self.store.keep_on_node(&loaded.node.id, &server, now).await?;
+                    return Ok(Handled::Committed);
+                }
+                Verdict::Commit(decision) => {
+                    if self.store.commit(&loaded, &decision).await? == Commit::Done {
+                        self.report(&loaded, &decision.job, &observation.outcome);
+                        self.send_wakes(&loaded, &decision.job, now).await;
+                        return Ok(Handled::Committed);
+                    }
+                }
+            }
+            match self.store.load(&loaded.job.id).await? {
+                Some(newer) => loaded = newer,
+                None => return Ok(Handled::Left),
+            }
+        }
+        Err(DriverError::Contended(loaded.job.id))
+    }
+
+    /// The next wake, and the one of a release that waited for this job to end. A wake that
+    /// cannot be sent is the sweep's to repair.
+    async fn send_wakes(&self, before: &Loaded, job: &Job, now: Timestamp) {
+        if let Some(delay_secs) = job.wake_delay_secs(now) {
+            self.send(Wake::new(job.id.clone(), WakeReason::Due), delay_secs).await;
+        }
+        if job.state.is_terminal()
+            && let Some(release) = &before.node.queued_release
+        {
+            self.send(Wake::new(release.clone(), WakeReason::Resume), 0).await;
+        }
+    }
+
+    async fn send(&self, wake: Wake, delay_secs: i64) {
+        if let Err(error) = self.queue.send(&wake, delay_secs).await {
+            warn!(job_id = %wake.job_id, %error, "wake not sent; the sweep repairs it");
+        }
+    }
+
+    /// One wide event per hop.
+    fn report(&self, before: &Loaded, after: &Job, outcome: &Outcome) {
+        info!(
+            job_id = %after.id,
+            node_id = %after.node_id,
+            kind = ?after.kind,
+            version = after.version,
+            step = ?before.job.step,
+            outcome = outcome_word(outcome),
+            next = ?after.step,
+            state = ?after.state,
+            waiting_on = ?after.waiting_on,
+            due_at = ?after.due_at,
+            traceparent = after.traceparent.as_deref(),
+            "{:?} → {:?}", before.job.step, after.step
+        );
+    }
+}
+
+/// Whether looking at the flags alone can change anything.
+fn needs_attention(job: &Job, now: Timestamp) -> bool {
+    job.news_at.is_some()
+        || job.cancel_requested_at.is_some()
+        || now >= job.undo_deadline_at.unwrap_or(job.deadline_at)
+}
+
+/// The outcome's name without its contents, for logs.
+fn outcome_word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Nothing => "nothing",
+        Outcome::Poisoned => "poisoned",
+        Outcome::NodeTaken => "node_taken",
+        Outcome::NodeBusy => "node_busy",
+        Outcome::KeyReady => "key_ready",
+        Outcome::ServerAbsent => "server_absent",
+        Outcome::ServerFound { .. } => "server_found",
+        Outcome::Created { .. } => "created",
+        Outcome::ActionRunning => "action_running",
+        Outcome::ActionSucceeded => "action_succeeded",
+        Outcome::ActionFailed { .. } => "action_failed",
+        Outcome::ActionMissing => "action_missing",
+        Outcome::ServerSeen { .. } => "server_seen",
+        Outcome::DeleteAccepted => "delete_accepted",
+        Outcome::Gone => "gone",
+        Outcome::StillThere => "still_there",
+        Outcome::MarkerMissing => "marker_missing",
+        Outcome::RunStarted => "run_started",
+        Outcome::RunRefused { .. } => "run_refused",
+        Outcome::RunRunning => "run_running",
+        Outcome::RunFinished(_) => "run_finished",
+        Outcome::RunLost { .. } => "run_lost",
+        Outcome::RunStopped => "run_stopped",
+        Outcome::Failed(_) => "failed",
+    }
+}
