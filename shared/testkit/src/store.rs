@@ -1,0 +1,289 @@
+//! The job store in memory, for the worker and the runs. It keeps the same promises as the real
+//! one; the conformance suite holds both to them.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex},
+};
+
+use jiff::Timestamp;
+use nodeyard_domain::{
+    connection::{Connection, ConnectionName},
+    host_key::HostPins,
+    id::{JobId, NodeId},
+    job::Job,
+    node::{Node, NodeStatus, Server},
+    run::{Run, RunResult},
+    step::Decision,
+    timeline::TimelineEntry,
+    token::Token,
+};
+use nodeyard_engine::store::{
+    AuditEntry, Begin, Commit, DueJob, JobStore, Loaded, RunStore, RunWrite, StoreError,
+};
+
+use crate::held;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// Everything that is stored.
+#[derive(Debug, Default)]
+pub(crate) struct Items {
+    pub jobs: BTreeMap<JobId, Job>,
+    pub nodes: BTreeMap<NodeId, Node>,
+    pub runs: BTreeMap<(JobId, u32), Run>,
+    pub pins: HashMap<NodeId, HostPins>,
+    pub timeline: HashMap<JobId, Vec<TimelineEntry>>,
+    pub log: HashMap<JobId, BTreeMap<(u32, u32), String>>,
+    pub connections: BTreeMap<ConnectionName, Connection>,
+    pub tokens: Vec<Token>,
+    pub had_admin: bool,
+    pub idempotency: HashMap<String, (String, JobId)>,
+    pub audit: Vec<AuditEntry>,
+    pub swept: HashMap<JobId, (u64, Timestamp)>,
+}
+
+/// Clones share what is stored.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    pub(crate) items: Arc<Mutex<Items>>,
+}
+
+impl MemoryStore {
+    /// The audit trail, for tests that check it.
+    pub fn audit(&self) -> Vec<AuditEntry> {
+        held(&self.items).audit.clone()
+    }
+
+    pub fn all_jobs(&self) -> Vec<Job> {
+        held(&self.items).jobs.values().cloned().collect()
+    }
+
+    pub fn all_nodes(&self) -> Vec<Node> {
+        held(&self.items).nodes.values().cloned().collect()
+    }
+
+    pub fn history(&self, job: &JobId) -> Vec<TimelineEntry> {
+        held(&self.items).timeline.get(job).cloned().unwrap_or_default()
+    }
+
+    /// Replaces a stored job: for tests that need one in a certain state.
+    pub fn put_job(&self, job: Job) {
+        held(&self.items).jobs.insert(job.id.clone(), job);
+    }
+}
+
+impl JobStore for MemoryStore {
+    async fn load(&self, job: &JobId) -> Result<Option<Loaded>> {
+        let items = held(&self.items);
+        Ok(items.jobs.get(job).and_then(|job| {
+            let node = items.nodes.get(&job.node_id)?.clone();
+            Some(Loaded { job: job.clone(), node })
+        }))
+    }
+
+    async fn begin(&self, job: &Job, claim: bool) -> Result<Begin> {
+        let mut items = held(&self.items);
+        let Some(stored) = items.jobs.get_mut(&job.id) else { return Ok(Begin::Lost) };
+        if stored.version != job.version || stored.state.is_terminal() {
+            return Ok(Begin::Lost);
+        }
+        if claim && stored.sent_at.is_some() {
+            return Ok(Begin::AlreadySent);
+        }
+        if claim {
+            stored.sent_at = stored.intent.as_ref().map(|intent| intent.id);
+        }
+        stored.crashes += 1;
+        Ok(Begin::Proceed { crashes: stored.crashes })
+    }
+
+    async fn commit(&self, loaded: &Loaded, decision: &Decision) -> Result<Commit> {
+        let mut items = held(&self.items);
+        let before = &loaded.job;
+        let Some(stored) = items.jobs.get(&before.id) else { return Ok(Commit::Lost) };
+        let as_loaded = stored.version == before.version
+            && stored.sent_at == before.sent_at
+            && stored.news_at == before.news_at;
+        let Some(node) = items.nodes.get(&before.node_id) else { return Ok(Commit::Lost) };
+        let turn_as_loaded =
+            !decision.node.close_job || node.queued_release == loaded.node.queued_release;
+        if !as_loaded || !turn_as_loaded {
+            return Ok(Commit::Lost);
+        }
+        let job = Job { version: before.version + 1, ..decision.job.clone() };
+        if let Some(node) = items.nodes.get_mut(&before.node_id) {
+            decision.node.apply(node, job.updated_at);
+        }
+        items.timeline.entry(job.id.clone()).or_default().extend(decision.entries.iter().cloned());
+        items.swept.remove(&job.id);
+        items.jobs.insert(job.id.clone(), job);
+        Ok(Commit::Done)
+    }
+
+    async fn take_node(&self, node: &NodeId, job: &JobId) -> Result<bool> {
+        let mut items = held(&self.items);
+        let Some(node) = items.nodes.get_mut(node) else { return Ok(false) };
+        match &node.open_job {
+            Some(open) => Ok(open == job),
+            None => {
+                node.open_job = Some(job.clone());
+                if node.queued_release.as_ref() == Some(job) {
+                    node.queued_release = None;
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    async fn keep_on_node(&self, node: &NodeId, server: &Server, now: Timestamp) -> Result<()> {
+        if let Some(node) = held(&self.items).nodes.get_mut(node) {
+            node.server = Some(server.clone());
+            node.status = NodeStatus::CleanupPending;
+            node.updated_at = now;
+        }
+        Ok(())
+    }
+
+    async fn due(&self, before: Timestamp, limit: usize) -> Result<Vec<DueJob>> {
+        let items = held(&self.items);
+        let mut due: Vec<DueJob> = items
+            .jobs
+            .values()
+            .filter_map(|job| {
+                let stamped =
+                    items.swept.get(&job.id).filter(|(version, _)| *version == job.version);
+                let look_at = match stamped {
+                    Some((_, again_at)) => *again_at,
+                    None => job.look_at()?,
+                };
+                (look_at <= before && !job.state.is_terminal())
+                    .then(|| DueJob { id: job.id.clone(), look_at })
+            })
+            .collect();
+        due.sort_by_key(|job| job.look_at);
+        due.truncate(limit);
+        Ok(due)
+    }
+
+    async fn mark_swept(&self, job: &DueJob, again_at: Timestamp) -> Result<()> {
+        let mut items = held(&self.items);
+        if let Some(version) = items.jobs.get(&job.id).map(|job| job.version) {
+            items.swept.insert(job.id.clone(), (version, again_at));
+        }
+        Ok(())
+    }
+
+    async fn connection(&self, name: &ConnectionName) -> Result<Option<Connection>> {
+        Ok(held(&self.items).connections.get(name).cloned())
+    }
+
+    async fn put_connection(&self, connection: &Connection) -> Result<()> {
+        held(&self.items).connections.insert(connection.name.clone(), connection.clone());
+        Ok(())
+    }
+}
+
+impl RunStore for MemoryStore {
+    async fn put_run(&self, run: &Run) -> Result<RunWrite> {
+        let mut items = held(&self.items);
+        let key = (run.job_id.clone(), run.number);
+        if let Some(known) = items.runs.get(&key) {
+            return Ok(RunWrite::Exists(Box::new(known.clone())));
+        }
+        items.runs.insert(key, run.clone());
+        Ok(RunWrite::Written)
+    }
+
+    async fn run(&self, job: &JobId, number: u32) -> Result<Option<Run>> {
+        Ok(held(&self.items).runs.get(&(job.clone(), number)).cloned())
+    }
+
+    async fn set_run_task(&self, job: &JobId, number: u32, task: &str) -> Result<()> {
+        if let Some(run) = held(&self.items).runs.get_mut(&(job.clone(), number)) {
+            run.task = Some(task.to_owned());
+        }
+        Ok(())
+    }
+
+    async fn stop_run(
+        &self,
+        job: &JobId,
+        node: &NodeId,
+        number: u32,
+        now: Timestamp,
+    ) -> Result<Option<Run>> {
+        let mut items = held(&self.items);
+        let key = (job.clone(), number);
+        if let Some(run) = items.runs.get_mut(&key) {
+            let before = run.clone();
+            run.stop_requested = true;
+            return Ok(Some(before));
+        }
+        let Some(spec) = items.nodes.get(node).map(|node| node.spec.clone()) else {
+            return Ok(None);
+        };
+        let tombstone = Run {
+            job_id: job.clone(),
+            number,
+            node_id: node.clone(),
+            connection: spec.connection,
+            server_id: 0,
+            address: String::new(),
+            profile: spec.profile,
+            vars: serde_json::Map::new(),
+            authorized_keys: Vec::new(),
+            allow_ssh_from: Vec::new(),
+            key_versions: Vec::new(),
+            created_at: now,
+            deadline_at: now,
+            task: None,
+            stop_requested: true,
+            result: None,
+        };
+        items.runs.insert(key, tombstone);
+        Ok(None)
+    }
+
+    async fn finish_run(&self, job: &JobId, number: u32, result: &RunResult) -> Result<bool> {
+        let mut items = held(&self.items);
+        let Some(run) = items.runs.get_mut(&(job.clone(), number)) else { return Ok(false) };
+        if run.result.is_some() {
+            return Ok(false);
+        }
+        run.result = Some(result.clone());
+        if let Some(job) = items.jobs.get_mut(job).filter(|job| !job.state.is_terminal()) {
+            job.news_at = Some(result.finished_at);
+        }
+        Ok(true)
+    }
+
+    async fn pins(&self, node: &NodeId) -> Result<Option<HostPins>> {
+        Ok(held(&self.items).pins.get(node).cloned())
+    }
+
+    async fn put_pins(
+        &self,
+        node: &NodeId,
+        expected: Option<&HostPins>,
+        pins: &HostPins,
+    ) -> Result<bool> {
+        let mut items = held(&self.items);
+        if items.pins.get(node) != expected {
+            return Ok(false);
+        }
+        items.pins.insert(node.clone(), pins.clone());
+        Ok(true)
+    }
+
+    async fn append_timeline(&self, job: &JobId, entries: &[TimelineEntry]) -> Result<()> {
+        held(&self.items).timeline.entry(job.clone()).or_default().extend(entries.iter().cloned());
+        Ok(())
+    }
+
+    async fn append_log(&self, job: &JobId, run: u32, sequence: u32, text: &str) -> Result<()> {
+        let mut items = held(&self.items);
+        items.log.entry(job.clone()).or_default().insert((run, sequence), text.to_owned());
+        Ok(())
+    }
+}
