@@ -1,10 +1,12 @@
 """Talks CloudFormation to an AWS emulator on behalf of `cargo xtask`.
 
     deploy.py deploy  --endpoint URL --template FILE --stack NAME --code FOLDER [--set Key=Value ...]
+    deploy.py environment --endpoint URL --function NAME
     deploy.py logs    --endpoint URL --into FOLDER
 
 `deploy` packs each `FOLDER/<function>/bootstrap` into a zip and uploads it, creates the stack (or updates it) and prints
-its outputs as one JSON object. `logs` writes each log group to a file. Both work with any LocalStack-compatible endpoint.
+its outputs as one JSON object. `environment` prints the variables that a deployed function gets. `logs` writes each log
+group to a file. All work with any LocalStack-compatible endpoint.
 """
 
 import argparse
@@ -101,6 +103,11 @@ def deploy(arguments):
     json.dump(outputs, sys.stdout)
 
 
+def environment(arguments):
+    configuration = client("lambda", arguments.endpoint).get_function_configuration(FunctionName=arguments.function)
+    json.dump(configuration["Environment"]["Variables"], sys.stdout)
+
+
 def logs(arguments):
     into = pathlib.Path(arguments.into)
     into.mkdir(parents=True, exist_ok=True)
@@ -126,6 +133,10 @@ def main():
     verb.add_argument("--code", required=True)
     verb.add_argument("--set", action="append", default=[], metavar="Key=Value")
     verb.set_defaults(run=deploy)
+    verb = verbs.add_parser("environment")
+    verb.add_argument("--endpoint", required=True)
+    verb.add_argument("--function", required=True)
+    verb.set_defaults(run=environment)
     verb = verbs.add_parser("logs")
     verb.add_argument("--endpoint", required=True)
     verb.add_argument("--into", required=True)

@@ -6,11 +6,14 @@
 
 mod api;
 mod binaries;
+mod checks;
 mod cli;
 mod command;
+mod demo;
 mod ecs;
 mod error;
 mod feed;
+mod lab;
 mod prerequisites;
 mod process;
 mod python;
@@ -52,6 +55,7 @@ async fn run(task: Task) -> Result<()> {
         Task::Down(options) => stack::end(&Workspace::find()?, &options.stack, report).await,
         Task::Feed(options) => signal::unless_interrupted(feed::feed(&options)).await,
         Task::Ecs(options) => ecs::serve(options).await,
-        Task::Demo(_) | Task::Test(_) => unreachable!(),
+        Task::Demo(options) => demo::demo(&Workspace::find()?, &options, report).await,
+        Task::Test(options) => checks::test(&Workspace::find()?, &options, report).await,
     }
 }

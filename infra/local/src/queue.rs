@@ -6,7 +6,7 @@ use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::api::{http_client, read};
+use crate::api::{http_client, read, text};
 use crate::error::{Result, XtaskError};
 
 /// A message that was received and not yet deleted.
@@ -42,12 +42,21 @@ impl Queue {
         Ok(Self { client: http_client()? })
     }
 
+    /// Makes a queue; answers with its URL.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub async fn create(&self, endpoint: &str, name: &str) -> Result<String> {
+        let request = json!({ "QueueName": name });
+        text(&self.call(endpoint, "CreateQueue", &request).await?, "/QueueUrl")
+    }
+
     /// Sends a message.
     ///
     /// # Errors
     /// It was not accepted.
-    pub async fn send(&self, url: &str, body: &Value) -> Result<()> {
-        let request = json!({ "QueueUrl": url, "MessageBody": body.to_string() });
+    pub async fn send(&self, url: &str, body: &str) -> Result<()> {
+        let request = json!({ "QueueUrl": url, "MessageBody": body });
         self.call(url, "SendMessage", &request).await.map(drop)
     }
 

@@ -4,8 +4,14 @@ use reqwest::Client;
 use serde_json::Value;
 
 use crate::api::{http_client, read};
+use crate::demo::JournalEntry;
 use crate::error::{Result, XtaskError};
 use crate::state::{Backing, StackState};
+
+/// What the journal calls the token that Nodeyard is given.
+pub const PROVIDER_TOKEN: &str = "main";
+/// What the journal calls the token that only looks; its calls are not Nodeyard's.
+pub const OBSERVER_TOKEN: &str = "observer";
 
 /// The simulator of one stack.
 #[derive(Debug, Clone)]
@@ -24,7 +30,7 @@ impl Simulator {
         Ok(Self {
             client: http_client()?,
             url: state.simulator_url.clone(),
-            token: state.provider_token.clone(),
+            token: state.observer_token.clone(),
         })
     }
 
@@ -48,6 +54,24 @@ impl Simulator {
         let answer = self.get("/v1/servers").await?;
         answer.pointer("/meta/pagination/total_entries").and_then(Value::as_u64).ok_or_else(|| {
             XtaskError::Answer { context: "GET /v1/servers".to_owned(), detail: answer.to_string() }
+        })
+    }
+
+    /// Every request so far, in the order of arrival.
+    ///
+    /// # Errors
+    /// No answer, or none that can be read.
+    pub async fn journal(&self) -> Result<Vec<JournalEntry>> {
+        #[derive(serde::Deserialize)]
+        struct Journal {
+            entries: Vec<JournalEntry>,
+        }
+        let answer = self.get("/_sim/journal").await?;
+        serde_json::from_value::<Journal>(answer).map(|journal| journal.entries).map_err(|error| {
+            XtaskError::Answer {
+                context: "GET /_sim/journal".to_owned(),
+                detail: error.to_string(),
+            }
         })
     }
 

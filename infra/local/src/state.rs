@@ -43,6 +43,8 @@ pub struct StackState {
     pub simulator_url: String,
     /// The provider token of the only project.
     pub provider_token: String,
+    /// A token of that project that can only read.
+    pub observer_token: String,
     /// Endpoint of the AWS emulator.
     pub aws_url: String,
     /// Endpoint of the ECS stand-in.

@@ -35,7 +35,7 @@ pub async fn up(workspace: &Workspace, options: &UpOptions, report: Report) -> R
 }
 
 /// How to use the stack, ready to be copied.
-fn tell(state: &StackState) {
+pub fn tell(state: &StackState) {
     let url = state.api_url.as_deref().unwrap_or_default();
     let token = state.token.as_deref().unwrap_or_default();
     println!();

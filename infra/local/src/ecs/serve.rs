@@ -99,7 +99,7 @@ async fn wake_jobs(mut endings: mpsc::UnboundedReceiver<Task>, queue: Queue) {
         let (Some(job), Some(url)) = (job, url) else { continue };
         let wake = json!({ "job_id": job, "reason": "run" });
         for delivery in 1..=DELIVERIES {
-            match queue.send(&url, &wake).await {
+            match queue.send(&url, &wake.to_string()).await {
                 Ok(()) => break,
                 Err(error) => eprintln!("wake of {job}, delivery {delivery}: {error}"),
             }

@@ -166,9 +166,10 @@ impl Tasks {
                 self.never_started(&id, StopCode::TaskFailedToStart, Some(reason))
             }
         };
-        let ended = self.change(&id, |task| task.status = Status::Stopped(stopped));
-        // Nobody listens any more only when the endpoint is ending.
-        let _ = ended.map(|task| self.ended.send(task));
+        if let Some(task) = self.change(&id, |task| task.status = Status::Stopped(stopped)) {
+            // Nobody listens any more only when the endpoint is ending.
+            let _ = self.ended.send(task);
+        }
     }
 
     /// Starts the process, unless the task has been stopped before it began.

@@ -14,7 +14,7 @@ use crate::error::{IoContext, Result, XtaskError};
 use crate::process::{Identity, Process};
 use crate::python::Venv;
 use crate::report::Report;
-use crate::simulator::Simulator;
+use crate::simulator::{OBSERVER_TOKEN, PROVIDER_TOKEN, Simulator};
 use crate::state::StackState;
 use crate::workspace::Workspace;
 
@@ -45,7 +45,8 @@ pub async fn start(
         processes: Vec::new(),
         simulator_program: binaries.path(SIMULATOR),
         simulator_url: local_url(simulator_port),
-        provider_token: crate::random::hex(16)?,
+        provider_token: crate::random::hex(32)?,
+        observer_token: crate::random::hex(32)?,
         aws_url: local_url(aws_port),
         ecs_url: local_url(ecs_port),
         backing: None,
@@ -106,7 +107,8 @@ fn simulator(
     command
         .arg("serve")
         .args(["--listen", &format!("127.0.0.1:{port}")])
-        .args(["--token", &format!("main={}:rw:demo", state.provider_token)])
+        .args(["--token", &format!("{PROVIDER_TOKEN}={}:rw:demo", state.provider_token)])
+        .args(["--token", &format!("{OBSERVER_TOKEN}={}:ro:demo", state.observer_token)])
         .args(["--backing", options.backing.word()])
         .args(["--stack", &options.stack])
         .args(["--forward", &aws_port.to_string()])

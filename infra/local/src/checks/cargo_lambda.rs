@@ -1,0 +1,165 @@
+//! The functions under `cargo lambda watch`, against the emulator: invoked
+//! with the sample events, and the worker fed from a queue.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::cli::{BackingKind, FeedOptions, StackOptions};
+use crate::command::read_output;
+use crate::error::{IoContext, Result, XtaskError};
+use crate::feed;
+use crate::process::Process;
+use crate::python::{Venv, run_script};
+use crate::queue::Queue;
+use crate::report::Report;
+use crate::signal::unless_interrupted;
+use crate::stack;
+use crate::state::StackState;
+use crate::workspace::Workspace;
+
+/// The stack that this check has to itself.
+const STACK: &str = "cargo-lambda";
+/// A wake of a job that does not exist: the worker drops it.
+const STRAY_WAKE: &str = r#"{"job_id":"job-00000000000000000000000000000001","reason":"due"}"#;
+
+/// Brings a stack up and runs the functions beside it.
+///
+/// # Errors
+/// A function did not answer as it should.
+pub async fn check(workspace: &Workspace, venv: &Venv, report: Report) -> Result<()> {
+    let options =
+        StackOptions { stack: STACK.to_owned(), backing: BackingKind::None, task_image: None };
+    let outcome = unless_interrupted(async {
+        let state = stack::bring_up(workspace, &options, report).await?;
+        run(workspace, venv, state, report).await
+    });
+    let outcome = outcome.await;
+    if matches!(outcome, Err(XtaskError::AlreadyUp { .. })) {
+        return outcome;
+    }
+    outcome.and(stack::end(workspace, STACK, report).await)
+}
+
+async fn run(
+    workspace: &Workspace,
+    venv: &Venv,
+    mut state: StackState,
+    report: Report,
+) -> Result<()> {
+    let start = Instant::now();
+    let watch = Watch::start(workspace, venv, &mut state)?;
+    let health = watch.invoke("nodeyard-api", "api-get-health.json")?;
+    expect("GET /health", &health, "/statusCode", &json!(200))?;
+    let refused = watch.invoke("nodeyard-api", "api-post-node.json")?;
+    expect("POST /nodes without a token", &refused, "/statusCode", &json!(401))?;
+    let wakes = watch.invoke("nodeyard-worker", "worker-wakes.json")?;
+    expect("two stray wakes", &wakes, "/batchItemFailures", &json!([]))?;
+    let mixed = watch.invoke("nodeyard-worker", "worker-wakes-one-unreadable.json")?;
+    let unreadable = mixed.pointer("/batchItemFailures").and_then(Value::as_array).map(Vec::len);
+    expect("one unreadable message", &json!({ "failures": unreadable }), "/failures", &json!(1))?;
+    watch.invoke("nodeyard-health", "health-sweep.json")?;
+    report.took(start, "cargo lambda watch and invoke: the functions answer the sample events");
+
+    let queue = Queue::new()?;
+    let url = queue.create(&state.aws_url, "fed-by-hand").await?;
+    queue.send(&url, STRAY_WAKE).await?;
+    queue.send(&url, "not a wake").await?;
+    let options = FeedOptions {
+        queue_url: url,
+        watch_url: watch.url(),
+        function: "nodeyard-worker".to_owned(),
+    };
+    let mut seen = (0, 0);
+    // One look need not find both messages.
+    while seen.0 + seen.1 < 2 {
+        let (done, left) = feed::hand_over(&queue, &options).await?;
+        if done + left == 0 {
+            break;
+        }
+        seen = (seen.0 + done, seen.1 + left);
+    }
+    report.line("cargo lambda watch: the worker was fed from a queue");
+    expect("feeding the worker", &json!({ "seen": seen }), "/seen", &json!([1, 1]))
+}
+
+/// A running `cargo lambda watch`.
+struct Watch<'a> {
+    workspace: &'a Workspace,
+    program: std::path::PathBuf,
+    port: u16,
+}
+
+impl<'a> Watch<'a> {
+    /// Starts it with the variables that the deployed worker gets; they are the same for all three.
+    fn start(workspace: &'a Workspace, venv: &Venv, state: &mut StackState) -> Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .during("finding a free port")?
+            .port();
+        let program = venv.program("cargo-lambda");
+        let mut command = Command::new(&program);
+        command
+            .args(["lambda", "watch", "--ignore-changes", "--wait"])
+            .args(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()])
+            .current_dir(workspace.root())
+            .envs(deployed_environment(workspace, venv, state)?)
+            .env("AWS_ENDPOINT_URL", &state.aws_url)
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test");
+        let log = workspace.stack(STACK).join("logs/cargo-lambda.log");
+        state.processes.push(Process::start("cargo lambda watch", &mut command, &log)?);
+        state.save(workspace)?;
+        Ok(Self { workspace, program, port })
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What a function answers to a sample event.
+    fn invoke(&self, function: &str, event: &str) -> Result<Value> {
+        let file = Path::new("events").join(event);
+        let mut command = Command::new(&self.program);
+        command
+            .args(["lambda", "invoke", function, "--output-format", "json"])
+            .args(["--invoke-address", "127.0.0.1", "--invoke-port", &self.port.to_string()])
+            // The first attempts may come before it listens.
+            .args(["--retry-attempts", "20"])
+            .arg("--data-file")
+            .arg(file)
+            .current_dir(self.workspace.root());
+        let printed = read_output(&mut command)?;
+        serde_json::from_str(&printed).map_err(|error| XtaskError::Answer {
+            context: format!("{function} with {event}"),
+            detail: format!("{error}\n{printed}"),
+        })
+    }
+}
+
+fn deployed_environment(
+    workspace: &Workspace,
+    venv: &Venv,
+    state: &StackState,
+) -> Result<BTreeMap<String, String>> {
+    let words =
+        ["environment", "--endpoint", &state.aws_url, "--function", "nodeyard-local-worker"];
+    let script = workspace.path("infra/local/deploy.py");
+    let printed = run_script(venv, &script, &words.map(str::to_owned))?;
+    serde_json::from_str(&printed).map_err(|error| XtaskError::Answer {
+        context: "the worker's environment".to_owned(),
+        detail: error.to_string(),
+    })
+}
+
+fn expect(what: &str, answer: &Value, pointer: &str, wanted: &Value) -> Result<()> {
+    if answer.pointer(pointer) == Some(wanted) {
+        return Ok(());
+    }
+    Err(XtaskError::Check(format!("{what}: wanted {wanted} at {pointer}, got\n{answer:#}")))
+}

@@ -1,0 +1,83 @@
+//! `cargo xtask test`: everything that must pass, in the order that finds
+//! cheap faults first. The test runner comes last, so that its summary is
+//! the last thing printed.
+
+mod cargo_lambda;
+mod step;
+
+use std::time::Instant;
+
+use crate::cli::{BackingKind, DemoOptions, StackOptions, TestOptions};
+use crate::command::{on_path, run_aloud};
+use crate::demo;
+use crate::error::{Result, XtaskError};
+use crate::prerequisites;
+use crate::python::{self, Venv};
+use crate::report::Report;
+use crate::workspace::Workspace;
+
+use step::{Action, STEPS, Step};
+
+/// Runs the steps; the first one that fails ends the test.
+///
+/// # Errors
+/// A step failed; it has said why itself.
+pub async fn test(workspace: &Workspace, options: &TestOptions, report: Report) -> Result<()> {
+    prerequisites::ensure(prerequisites::STACK, report)?;
+    let venv = Venv::ensure(workspace, &[python::STACK, python::TESTS].concat(), report)?;
+    let wanted = |step: &&Step| options.only.as_ref().is_none_or(|it| step.name.contains(it));
+    let steps: Vec<&Step> = STEPS.iter().filter(wanted).collect();
+    if steps.is_empty() {
+        let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
+        return Err(XtaskError::Check(format!("no such step; there are: {}", names.join(", "))));
+    }
+    for step in steps {
+        report.line(format!("test step: {}", step.name));
+        let start = Instant::now();
+        run(workspace, &venv, step, report).await?;
+        if step.name != STEPS.last().map_or("", |last| last.name) {
+            report.took(start, format!("{}: passed", step.name));
+        }
+    }
+    Ok(())
+}
+
+async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) -> Result<()> {
+    match step.action {
+        Action::Program(words) => run_aloud(&mut step::command(workspace, venv, words)),
+        Action::EachPlaybook(words) => {
+            for playbook in step::playbooks(workspace)? {
+                let mut command = step::command(workspace, venv, words);
+                let command = command.current_dir(workspace.path("playbooks")).arg(playbook);
+                crate::command::run_quietly(command)?;
+            }
+            Ok(())
+        }
+        Action::CargoLambda => cargo_lambda::check(workspace, venv, report).await,
+        Action::DemoWithoutMachines => {
+            demo::demo(workspace, &demo_without_machines(), report).await
+        }
+        Action::Tests => {
+            let words: &[&str] = if on_path("cargo-nextest") {
+                &["cargo", "nextest", "run", "--workspace", "--no-fail-fast"]
+            } else {
+                &["cargo", "test", "--workspace"]
+            };
+            run_aloud(&mut step::command(workspace, venv, words))
+        }
+    }
+}
+
+/// Functions, queue, table and simulator as deployed; only the machines are missing.
+fn demo_without_machines() -> DemoOptions {
+    DemoOptions {
+        stack: StackOptions {
+            stack: "test".to_owned(),
+            backing: BackingKind::None,
+            task_image: None,
+        },
+        nodes: 2,
+        profile: "web".to_owned(),
+        keep: false,
+    }
+}

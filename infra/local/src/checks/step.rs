@@ -1,0 +1,99 @@
+//! The steps, as data.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::error::{IoContext, Result};
+use crate::python::Venv;
+use crate::workspace::Workspace;
+
+/// One thing that must pass.
+#[derive(Debug)]
+pub struct Step {
+    /// What it is called.
+    pub name: &'static str,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, Copy)]
+pub enum Action {
+    /// Runs a program; `venv/` before its name means the Python environment's.
+    Program(&'static [&'static str]),
+    /// Runs a program once for each playbook, in their folder.
+    EachPlaybook(&'static [&'static str]),
+    /// Runs the worker under `cargo lambda watch` and feeds it from a queue.
+    CargoLambda,
+    /// The demo, with nothing behind the servers.
+    DemoWithoutMachines,
+    /// The tests of the whole workspace.
+    Tests,
+}
+
+/// Everything that must pass, cheap things first, the tests last.
+pub const STEPS: &[Step] = &[
+    Step { name: "format", action: Action::Program(&["cargo", "fmt", "--all", "--check"]) },
+    Step { name: "template", action: Action::Program(&["venv/cfn-lint", "infra/template.yaml"]) },
+    Step {
+        name: "playbook syntax",
+        action: Action::EachPlaybook(&["venv/ansible-playbook", "--syntax-check"]),
+    },
+    Step {
+        name: "clippy",
+        action: Action::Program(&[
+            "cargo",
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "--deny",
+            "warnings",
+        ]),
+    },
+    Step { name: "cargo lambda", action: Action::CargoLambda },
+    Step { name: "demo without machines", action: Action::DemoWithoutMachines },
+    Step { name: "tests", action: Action::Tests },
+];
+
+/// A program with everything the tests find by environment.
+pub fn command(workspace: &Workspace, venv: &Venv, words: &[&str]) -> Command {
+    let (program, arguments) =
+        words.split_first().map_or(("", [].as_slice()), |(first, rest)| (*first, rest));
+    let mut command = match program.strip_prefix("venv/") {
+        Some(name) => Command::new(venv.program(name)),
+        None => Command::new(program),
+    };
+    command
+        .args(arguments)
+        .current_dir(workspace.root())
+        .env("NODEYARD_PYTHON", venv.python())
+        .env("LC_ALL", "C.UTF-8");
+    command
+}
+
+/// The playbooks, by file name.
+///
+/// # Errors
+/// Their folder cannot be read.
+pub fn playbooks(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+    let folder = workspace.path("playbooks");
+    let mut found: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .at(&folder)?
+        .flatten()
+        .map(|entry| PathBuf::from(entry.file_name()))
+        .filter(|name| name.extension().is_some_and(|extension| extension == "yml"))
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Action, STEPS};
+
+    #[test]
+    fn the_tests_come_last_so_that_their_summary_is_the_last_thing_printed() {
+        assert!(STEPS.last().is_some_and(|step| matches!(step.action, Action::Tests)));
+    }
+}

@@ -1,0 +1,116 @@
+//! Reads the simulator's journal: what the nodes cost in calls, and that no
+//! call was wasted or made twice.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::Stage;
+use crate::error::{Result, XtaskError};
+use crate::simulator::PROVIDER_TOKEN;
+
+/// One request, as far as it matters here.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Entry {
+    method: String,
+    path: String,
+    status: Option<u16>,
+    token: Option<String>,
+    /// `name` in the body.
+    name: Option<String>,
+}
+
+/// Prints the calls per route and per node.
+///
+/// # Errors
+/// A call was answered 429, or a POST was repeated.
+pub async fn check(stage: &Stage, nodes: usize) -> Result<()> {
+    let entries = stage.simulator.journal().await?;
+    let ours: Vec<Entry> = entries
+        .into_iter()
+        .filter(|entry| entry.token.as_deref() == Some(PROVIDER_TOKEN))
+        .collect();
+    for (route, count) in by_route(&ours) {
+        stage.report.line(format!("provider calls: {count:4} {route}"));
+    }
+    stage.report.line(format!(
+        "provider calls: {} in all, {:.1} per node, {} answered 429, {} POSTs repeated",
+        ours.len(),
+        ours.len() as f64 / nodes as f64,
+        rate_limited(&ours),
+        repeated_posts(&ours).len(),
+    ));
+    if rate_limited(&ours) > 0 {
+        return Err(XtaskError::Check("calls were answered 429".to_owned()));
+    }
+    let repeated = repeated_posts(&ours);
+    if repeated.is_empty() {
+        return Ok(());
+    }
+    Err(XtaskError::Check(format!("repeated: {}", repeated.join(", "))))
+}
+
+/// Calls by method and path, with ids left out.
+fn by_route(entries: &[Entry]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for entry in entries {
+        let path: Vec<&str> = entry
+            .path
+            .split('/')
+            .map(|part| if part.parse::<u64>().is_ok() { "{id}" } else { part })
+            .collect();
+        *counts.entry(format!("{} {}", entry.method, path.join("/"))).or_default() += 1;
+    }
+    counts
+}
+
+fn rate_limited(entries: &[Entry]) -> usize {
+    entries.iter().filter(|entry| entry.status == Some(429)).count()
+}
+
+/// POSTs that went to the same path with the same name more than once.
+fn repeated_posts(entries: &[Entry]) -> Vec<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| entry.method == "POST") {
+        let name = entry.name.as_deref().unwrap_or_default();
+        *counts.entry(format!("POST {} {name}", entry.path)).or_default() += 1;
+    }
+    counts.into_iter().filter(|(_, count)| *count > 1).map(|(post, _)| post).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, by_route, rate_limited, repeated_posts};
+
+    fn entry(method: &str, path: &str, name: Option<&str>, status: u16) -> Entry {
+        Entry {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            status: Some(status),
+            token: None,
+            name: name.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_post_counts_as_repeated_only_with_the_same_path_and_name() {
+        let mut entries = vec![
+            entry("POST", "/servers", Some("a"), 201),
+            entry("POST", "/servers", Some("b"), 201),
+            entry("POST", "/ssh_keys", Some("a"), 201),
+            entry("GET", "/servers", None, 200),
+            entry("GET", "/servers", None, 200),
+        ];
+        assert!(repeated_posts(&entries).is_empty());
+        entries.push(entry("POST", "/servers", Some("a"), 504));
+        assert_eq!(repeated_posts(&entries), ["POST /servers a"]);
+    }
+
+    #[test]
+    fn routes_are_counted_without_ids() {
+        let entries =
+            [entry("GET", "/servers/17", None, 200), entry("GET", "/servers/4", None, 429)];
+        assert_eq!(by_route(&entries).get("GET /servers/{id}"), Some(&2));
+        assert_eq!(rate_limited(&entries), 1);
+    }
+}
