@@ -33,6 +33,8 @@ pub enum CreateFault {
     /// The answer is lost, and the server is made this many seconds later.
     LandsLate(i64),
     Refused(ProviderFailure),
+    /// The worker's code panics in the middle of the call.
+    Panics,
 }
 
 #[derive(Debug, Clone)]
@@ -218,8 +220,10 @@ impl Provider for MemoryProvider {
         let mut project = self.call()?;
         project.creates_sent += 1;
         let fault = project.faults.pop_front();
-        if let Some(CreateFault::Refused(failure)) = fault {
-            return Err(failure);
+        match fault {
+            Some(CreateFault::Refused(failure)) => return Err(failure),
+            Some(CreateFault::Panics) => panic!("a planted panic"),
+            _ => {}
         }
         if project.machines.values().any(|machine| machine.server.name == body.name) {
             let failure =
