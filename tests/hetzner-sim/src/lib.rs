@@ -1,3 +1,4 @@
 //! A stand-in for the Hetzner Cloud API.
 
 pub mod backing;
+mod lab;

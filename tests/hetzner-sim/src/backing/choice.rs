@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::engine::Engine;
 use super::none::NoMachines;
 use super::{Backing, BackingError};
 
@@ -42,20 +43,61 @@ pub struct Options {
 
 /// Makes the backing that `options` asks for. With [`Kind::Auto`] one that
 /// cannot be used is passed over, and the note of the one chosen says why.
+/// The first real backing on a host takes minutes, told on the log.
 ///
 /// # Errors
 /// A backing asked for by name that cannot be used here, with what would make
-/// it possible.
+/// it possible; or one that could be used and failed.
 pub async fn choose(options: &Options) -> Result<Arc<dyn Backing>, BackingError> {
-    let reason = "real machines are not built yet";
-    match options.kind {
-        Kind::None => Ok(Arc::new(NoMachines::default())),
-        Kind::Auto => Ok(Arc::new(NoMachines::new(reason))),
-        Kind::Nspawn | Kind::Podman => Err(BackingError::Unavailable {
-            backing: "nspawn",
-            reason: reason.to_owned(),
-        }),
+    let engines: &[Engine] = match options.kind {
+        Kind::Auto => &[Engine::Nspawn, Engine::Podman],
+        Kind::Nspawn => &[Engine::Nspawn],
+        Kind::Podman => &[Engine::Podman],
+        Kind::None => return Ok(Arc::new(NoMachines::default())),
+    };
+    let mut reasons = Vec::new();
+    for engine in engines {
+        match real(options, *engine, &reasons).await {
+            Ok(backing) => return Ok(backing),
+            Err(BackingError::Unavailable { backing, reason }) if options.kind == Kind::Auto => {
+                let reason = format!("backing {backing} cannot be used: {reason}");
+                tracing::info!("{reason}");
+                reasons.push(reason);
+            }
+            Err(error) => return Err(error),
+        }
     }
+    reasons.push("no machines: servers exist in the API only and cannot be reached".to_owned());
+    Ok(Arc::new(NoMachines::new(reasons.join("; "))))
+}
+
+/// A backing with real machines.
+#[cfg(target_os = "linux")]
+async fn real(
+    options: &Options,
+    engine: Engine,
+    passed_over: &[String],
+) -> Result<Arc<dyn Backing>, BackingError> {
+    let ground = super::ground::Ground::lay(options, engine).await?;
+    let mut note = format!("real Debian 13 machines by {}", engine.name());
+    for reason in passed_over {
+        note.push_str("; ");
+        note.push_str(reason);
+    }
+    Ok(Arc::new(super::machines::Machines::new(ground, engine, note)))
+}
+
+/// A backing with real machines, which only Linux has.
+#[cfg(not(target_os = "linux"))]
+async fn real(
+    _options: &Options,
+    engine: Engine,
+    _passed_over: &[String],
+) -> Result<Arc<dyn Backing>, BackingError> {
+    Err(BackingError::Unavailable {
+        backing: engine.name(),
+        reason: "it needs Linux (a virtual machine with Debian or Ubuntu will do)".to_owned(),
+    })
 }
 
 /// Removes what a dead run of `stack` left below `state_dir` and on the host:
@@ -64,6 +106,12 @@ pub async fn choose(options: &Options) -> Result<Arc<dyn Backing>, BackingError>
 ///
 /// # Errors
 /// A run of that name that still lives, or a left-over that cannot be removed.
-pub async fn clean_up(_state_dir: &Path, _stack: &str) -> Result<Vec<String>, BackingError> {
+pub async fn clean_up(state_dir: &Path, stack: &str) -> Result<Vec<String>, BackingError> {
+    #[cfg(target_os = "linux")]
+    if nix::unistd::geteuid().is_root() {
+        return super::stack::clean_up(state_dir, stack).await;
+    }
+    // Without root on Linux there can have been no real machines.
+    tracing::debug!(state_dir = %state_dir.display(), stack, "nothing to clean up");
     Ok(Vec::new())
 }

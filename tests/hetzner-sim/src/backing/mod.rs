@@ -3,8 +3,29 @@
 //! The world decides what the API shows and when; a backing only lays down,
 //! boots, switches and removes machines, and says truthfully what it can do.
 
+#[cfg(target_os = "linux")]
+pub(crate) mod children;
 pub mod choice;
+#[cfg(target_os = "linux")]
+pub(crate) mod command;
+mod engine;
+#[cfg(target_os = "linux")]
+mod folder;
+#[cfg(target_os = "linux")]
+mod ground;
+#[cfg(target_os = "linux")]
+pub(crate) mod group;
+#[cfg(target_os = "linux")]
+mod machine;
+#[cfg(target_os = "linux")]
+mod machines;
 pub mod none;
+#[cfg(target_os = "linux")]
+mod root_fs;
+#[cfg(target_os = "linux")]
+mod stack;
+#[cfg(target_os = "linux")]
+mod tools;
 
 pub use choice::{Kind, Options, choose, clean_up};
 
@@ -60,7 +81,7 @@ pub enum BackingError {
         reason: String,
     },
     /// The image named has no root file system here.
-    #[error("no machine image for {0}")]
+    #[error("no machine image for {0}; there is one for debian-13")]
     UnknownImage(String),
     /// No machine has this id.
     #[error("no machine with id {0}")]

@@ -25,12 +25,7 @@ impl Default for NoMachines {
 
 impl Backing for NoMachines {
     fn info(&self) -> BackingInfo {
-        BackingInfo {
-            backing: "none",
-            netns: None,
-            real: false,
-            note: self.note.clone(),
-        }
+        BackingInfo { backing: "none", netns: None, real: false, note: self.note.clone() }
     }
 
     fn create(&self, _spec: MachineSpec) -> BackingFuture<'_> {

@@ -1,0 +1,149 @@
+//! What all machines of a run stand on: the stack's name, the lab, the package
+//! cache, the root file system.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::choice::Options;
+use super::command::io;
+use super::engine::Engine;
+use super::root_fs::Builder;
+use super::stack::Stack;
+use super::{BackingError, tools};
+use crate::lab::apt_cache::AptCache;
+use crate::lab::apt_sources::Sources;
+use crate::lab::metadata::Metadata;
+use crate::lab::{APT_PORT, GATEWAY, Lab};
+
+/// Each machine's init watches files; with the kernel's usual 128 watchers the
+/// twenty-first machine comes up degraded (observed).
+const INOTIFY: &str = "/proc/sys/fs/inotify/max_user_instances";
+const INOTIFY_WANTED: u32 = 1_024;
+
+/// The ground, laid.
+pub(crate) struct Ground {
+    /// What the run owns on the host.
+    pub stack: Stack,
+    parts: Parts,
+}
+
+/// All but the stack's name, which outlives it.
+struct Parts {
+    metadata: Metadata,
+    root_fs: PathBuf,
+    lab: tokio::sync::Mutex<Lab>,
+    _apt: AptCache,
+}
+
+impl Ground {
+    /// Lays it. The first time on a host this takes minutes.
+    ///
+    /// # Errors
+    /// What cannot be had here; nothing of it is left then.
+    pub(crate) async fn lay(options: &Options, engine: Engine) -> Result<Self, BackingError> {
+        if !nix::unistd::geteuid().is_root() {
+            return Err(BackingError::Unavailable {
+                backing: engine.name(),
+                reason: "it needs root; run as root (sudo) for real machines".to_owned(),
+            });
+        }
+        tools::ensure(engine.name(), engine.tools()).await?;
+        let sources = Sources::of_host(options.debian_mirror.as_deref())?;
+        raise_inotify();
+        let stack = Stack::claim(&options.state_dir, &options.stack).await?;
+        match Parts::make(&stack, options, &sources).await {
+            Ok(parts) => Ok(Self { stack, parts }),
+            Err(error) => {
+                if let Err(also) = stack.release().await {
+                    tracing::error!(error = %also, "what was begun cannot be removed");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// What machines are told of themselves.
+    pub(crate) fn metadata(&self) -> &Metadata {
+        &self.parts.metadata
+    }
+
+    /// The tree below each machine's own.
+    pub(crate) fn root_fs(&self) -> &Path {
+        &self.parts.root_fs
+    }
+
+    /// Takes all of it up again. The machines must be gone.
+    ///
+    /// # Errors
+    /// Something cannot be removed.
+    pub(crate) async fn take_up(&self) -> Result<(), BackingError> {
+        self.parts.lab.lock().await.close().await?;
+        self.stack.release().await
+    }
+}
+
+impl Parts {
+    async fn make(
+        stack: &Stack,
+        options: &Options,
+        sources: &Sources,
+    ) -> Result<Self, BackingError> {
+        let cache_dir = cache_dir(options)?;
+        let group = stack.group().child("apt");
+        group.make()?;
+        let apt = AptCache::start(
+            &cache_dir.join("apt"),
+            &stack.folder().join("apt"),
+            sources,
+            &group,
+            stack.children(),
+        )
+        .await?;
+        let builder = Builder {
+            cache_dir: &cache_dir.join("root-fs"),
+            run_dir: stack.folder(),
+            sources,
+            apt: &apt,
+            group: stack.group(),
+            children: stack.children(),
+        };
+        let root_fs = builder.ensure().await?;
+        let metadata = Metadata::default();
+        let mut lab = Lab::open(&stack.lab_name()).await?;
+        lab.serve_metadata(metadata.clone()).await?;
+        lab.forward(SocketAddr::from((GATEWAY, APT_PORT)), apt.address()).await?;
+        for port in &options.forwards {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
+            lab.forward(address, address).await?;
+        }
+        Ok(Self { metadata, root_fs, lab: tokio::sync::Mutex::new(lab), _apt: apt })
+    }
+}
+
+/// The folder that later runs use again, made and in its final form.
+fn cache_dir(options: &Options) -> Result<PathBuf, BackingError> {
+    let dir = options.cache_dir.clone().unwrap_or_else(|| {
+        let beside = options.state_dir.parent().unwrap_or(&options.state_dir);
+        beside.join("cache")
+    });
+    let context = format!("making {}", dir.display());
+    std::fs::create_dir_all(&dir).map_err(io(context.clone()))?;
+    dir.canonicalize().map_err(io(context))
+}
+
+fn raise_inotify() {
+    let now = std::fs::read_to_string(INOTIFY).unwrap_or_default();
+    if !now.trim().parse::<u32>().is_ok_and(|now| now < INOTIFY_WANTED) {
+        return;
+    }
+    match std::fs::write(INOTIFY, INOTIFY_WANTED.to_string()) {
+        Ok(()) => tracing::info!(
+            "fs.inotify.max_user_instances raised from {} to {INOTIFY_WANTED}, for many machines",
+            now.trim()
+        ),
+        Err(error) => tracing::warn!(
+            "fs.inotify.max_user_instances is {} and cannot be raised ({error}): keep below 20 machines",
+            now.trim()
+        ),
+    }
+}

@@ -1,0 +1,185 @@
+//! Real machines: they boot, take their user data, install packages, reach
+//! nothing outside, and leave nothing behind.
+//!
+//! Needs root on Linux; without, each test prints `left out` and passes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg(target_os = "linux")]
+
+mod run;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use hetzner_sim::backing::{Kind, Power, clean_up};
+use run::{Node, Run, text};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_by_nspawn_work_and_leave_nothing() {
+    work_and_leave_nothing(Kind::Nspawn, "test-spawn").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_by_podman_work_and_leave_nothing() {
+    work_and_leave_nothing(Kind::Podman, "test-pod").await;
+}
+
+async fn work_and_leave_nothing(kind: Kind, stack: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Run::new(stack, folder.path());
+    let start = Instant::now();
+    let Some(backing) = run.backing(kind).await else {
+        return;
+    };
+    say("laid out", start);
+    let one = run.node(5_000_000_001, 10);
+    let two = run.node(5_000_000_002, 11);
+
+    let start = Instant::now();
+    let (first, second) =
+        tokio::join!(backing.create(one.spec.clone()), backing.create(two.spec.clone()));
+    first.unwrap();
+    second.unwrap();
+    say("two launched", start);
+    run.await_login(&one);
+    run.await_login(&two);
+    say("two logged in to", start);
+    booted_well(&run, &one);
+    say("boot finished", start);
+    installs_packages(&run, &one);
+    assert!(!run.ssh(&two, "tree --version").status.success());
+    say("a package installed", start);
+    reaches_nothing_outside(&run, &one);
+
+    // What is on its disk survives a change of power, what is in memory not.
+    run.ssh(&two, "sudo touch /root/kept /run/lost && sync");
+    backing.power(two.spec.id, Power::Reset).await.unwrap();
+    run.await_login(&two);
+    assert!(run.ssh(&two, "sudo test -e /root/kept").status.success());
+    assert!(!run.ssh(&two, "sudo test -e /run/lost").status.success());
+    backing.power(two.spec.id, Power::Off).await.unwrap();
+    assert!(!run.ssh(&two, "true").status.success());
+    backing.power(two.spec.id, Power::On).await.unwrap();
+    run.await_login(&two);
+
+    let start = Instant::now();
+    backing.destroy(one.spec.id).await.unwrap();
+    say("one destroyed", start);
+    backing.destroy(one.spec.id).await.unwrap();
+    let left = run.left_overs();
+    assert!(!left.iter().any(|left| left.contains("5000000001")), "{left:?}");
+    assert!(!run.ssh(&one, "true").status.success());
+
+    // Its address goes to the next one, who answers with a key of its own.
+    let three = run.node(5_000_000_003, 10);
+    backing.create(three.spec.clone()).await.unwrap();
+    run.await_login(&three);
+
+    let start = Instant::now();
+    backing.shut_down().await.unwrap();
+    say("shut down", start);
+    assert_eq!(run.left_overs(), [""; 0]);
+}
+
+fn booted_well(run: &Run, node: &Node) {
+    let cloud_init = run.ssh(node, "cloud-init status --wait --long");
+    let said = text(&cloud_init);
+    assert!(matches!(cloud_init.status.code(), Some(0 | 2)), "{said}");
+    assert!(said.contains("DataSourceHetzner"), "{said}");
+    let state = "systemctl is-system-running --wait; systemctl --failed --no-legend; sudo hostname";
+    assert_eq!(text(&run.ssh(node, state)), format!("running\n{}", node.spec.name));
+}
+
+fn installs_packages(run: &Run, node: &Node) {
+    let install = "sudo DEBIAN_FRONTEND=noninteractive \
+                   apt-get install -y --no-install-recommends tree && tree --version";
+    let installed = run.ssh(node, install);
+    assert!(installed.status.success(), "{}", text(&installed));
+    let updated = run.ssh(node, "sudo apt-get update");
+    assert!(updated.status.success(), "{}", text(&updated));
+    assert!(!text(&updated).contains("Err:"), "{}", text(&updated));
+}
+
+fn reaches_nothing_outside(run: &Run, node: &Node) {
+    let routes = Command::new("ip").args(["-n", &run.lab(), "route"]).output().unwrap();
+    assert!(!text(&routes).contains("default"), "{}", text(&routes));
+    // An address for documentation: if a packet did get out, nobody has it.
+    let connect = "timeout 5 bash -c '</dev/tcp/192.0.2.1/80'";
+    assert!(!run.ssh(node, connect).status.success());
+    let resolve = "timeout 5 getent hosts example.com";
+    assert!(!run.ssh(node, resolve).status.success());
+}
+
+/// Tells the holder below where to hold machines.
+const HOLD: &str = "HETZNER_SIM_TEST_HOLD";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_run_left_is_cleaned_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Run::new("test-dead", folder.path());
+    let start = Instant::now();
+    let mut holder = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_run_to_be_killed", "--nocapture"])
+        .env(HOLD, folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(holder.stdout.take().unwrap()).lines();
+    let mut told = lines.map_while(Result::ok).inspect(|line| println!("{line}"));
+    let held = told.any(|line| line.contains("left out:") || line.contains("all held"));
+    assert!(held, "the holder ended");
+    if run.left_overs().is_empty() {
+        holder.wait().unwrap();
+        return;
+    }
+    say("held", start);
+
+    let alive = clean_up(&run.state_dir(), run.stack()).await;
+    assert!(alive.unwrap_err().to_string().contains("live run"));
+
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let start = Instant::now();
+    let removed = clean_up(&run.state_dir(), run.stack()).await.unwrap();
+    say("cleaned up", start);
+    assert!(removed.len() >= 3, "{removed:?}");
+    assert_eq!(run.left_overs(), [""; 0]);
+    let again = clean_up(&run.state_dir(), run.stack()).await.unwrap();
+    assert_eq!(again, [""; 0]);
+}
+
+/// Not a test by itself: the process that the test above kills.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_to_be_killed() {
+    let Some(folder) = std::env::var_os(HOLD).map(PathBuf::from) else {
+        return;
+    };
+    let run = Run::new("test-dead", &folder);
+    let Some(backing) = run.backing(Kind::Nspawn).await else {
+        return;
+    };
+    let nodes: Vec<_> = (0..4).map(|n| run.node(6_000_000_000 + u64::from(n), 20 + n)).collect();
+    let start = Instant::now();
+    let specs = nodes.iter().map(|node| node.spec.clone());
+    let mut creations = tokio::task::JoinSet::new();
+    for spec in specs {
+        let backing = std::sync::Arc::clone(&backing);
+        creations.spawn(async move { backing.create(spec).await });
+    }
+    for created in creations.join_all().await {
+        created.unwrap();
+    }
+    say("four launched", start);
+    for node in &nodes {
+        run.await_login(node);
+    }
+    say("four logged in to", start);
+    println!("all held");
+    std::future::pending::<()>().await;
+}
+
+fn say(what: &str, since: Instant) {
+    println!("{what} after {:.2} s", since.elapsed().as_secs_f32());
+}
