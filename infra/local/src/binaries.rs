@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::command::run_quietly;
+use crate::command::{forget_own_package, run_quietly};
 use crate::error::{IoContext, Result, XtaskError};
 use crate::workspace::Workspace;
 
@@ -32,7 +32,7 @@ impl Binaries {
     pub fn build(workspace: &Workspace) -> Result<Self> {
         let packages: Vec<&str> = FUNCTIONS.iter().copied().chain([TASK, SIMULATOR]).collect();
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(workspace.root());
+        forget_own_package(&mut cargo).current_dir(workspace.root());
         cargo.args(["build", "--bins", "--message-format=json-render-diagnostics"]);
         for package in &packages {
             cargo.args(["--package", package]);

@@ -47,6 +47,22 @@ pub fn run_aloud(command: &mut Command) -> Result<()> {
     Err(XtaskError::Command { command: name, detail: status.to_string() })
 }
 
+/// Takes out of a command's environment what `cargo run` has put there about this package.
+///
+/// Build scripts that watch these variables would otherwise run again, and all that depends on
+/// them be compiled again, whenever cargo is called from here and from a shell in turn.
+pub fn forget_own_package(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        let is_about_us = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        if is_about_us {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
 /// Whether a program is on the search path.
 pub fn on_path(program: &str) -> bool {
     let directories = std::env::var_os("PATH").unwrap_or_default();

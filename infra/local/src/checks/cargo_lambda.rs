@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::cli::{BackingKind, FeedOptions, StackOptions};
-use crate::command::read_output;
+use crate::command::{forget_own_package, read_output};
 use crate::error::{IoContext, Result, XtaskError};
 use crate::feed;
 use crate::process::Process;
@@ -103,7 +103,7 @@ impl<'a> Watch<'a> {
             .port();
         let program = venv.program("cargo-lambda");
         let mut command = Command::new(&program);
-        command
+        forget_own_package(&mut command)
             .args(["lambda", "watch", "--ignore-changes", "--wait"])
             .args(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()])
             .current_dir(workspace.root())

@@ -8,7 +8,7 @@ mod step;
 use std::time::Instant;
 
 use crate::cli::{BackingKind, DemoOptions, StackOptions, TestOptions};
-use crate::command::{on_path, run_aloud};
+use crate::command::{on_path, run_aloud, run_quietly};
 use crate::demo;
 use crate::error::{Result, XtaskError};
 use crate::prerequisites;
@@ -45,13 +45,10 @@ pub async fn test(workspace: &Workspace, options: &TestOptions, report: Report) 
 async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) -> Result<()> {
     match step.action {
         Action::Program(words) => run_aloud(&mut step::command(workspace, venv, words)),
-        Action::EachPlaybook(words) => {
-            for playbook in step::playbooks(workspace)? {
-                let mut command = step::command(workspace, venv, words);
-                let command = command.current_dir(workspace.path("playbooks")).arg(playbook);
-                crate::command::run_quietly(command)?;
-            }
-            Ok(())
+        Action::Playbooks(words) => {
+            let mut command = step::command(workspace, venv, words);
+            command.current_dir(workspace.path("playbooks")).args(step::playbooks(workspace)?);
+            run_quietly(&mut command)
         }
         Action::CargoLambda => cargo_lambda::check(workspace, venv, report).await,
         Action::DemoWithoutMachines => {

@@ -1,8 +1,10 @@
 //! The steps, as data.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::command::forget_own_package;
 use crate::error::{IoContext, Result};
 use crate::python::Venv;
 use crate::workspace::Workspace;
@@ -21,8 +23,8 @@ pub struct Step {
 pub enum Action {
     /// Runs a program; `venv/` before its name means the Python environment's.
     Program(&'static [&'static str]),
-    /// Runs a program once for each playbook, in their folder.
-    EachPlaybook(&'static [&'static str]),
+    /// Runs a program in the playbooks' folder, with all of them as arguments.
+    Playbooks(&'static [&'static str]),
     /// Runs the worker under `cargo lambda watch` and feeds it from a queue.
     CargoLambda,
     /// The demo, with nothing behind the servers.
@@ -37,7 +39,11 @@ pub const STEPS: &[Step] = &[
     Step { name: "template", action: Action::Program(&["venv/cfn-lint", "infra/template.yaml"]) },
     Step {
         name: "playbook syntax",
-        action: Action::EachPlaybook(&["venv/ansible-playbook", "--syntax-check"]),
+        action: Action::Playbooks(&["venv/ansible-playbook", "--syntax-check"]),
+    },
+    Step {
+        name: "playbook lint",
+        action: Action::Playbooks(&["venv/ansible-lint", "--offline", "--quiet"]),
     },
     Step {
         name: "clippy",
@@ -64,12 +70,21 @@ pub fn command(workspace: &Workspace, venv: &Venv, words: &[&str]) -> Command {
         Some(name) => Command::new(venv.program(name)),
         None => Command::new(program),
     };
-    command
+    forget_own_package(&mut command)
         .args(arguments)
         .current_dir(workspace.root())
         .env("NODEYARD_PYTHON", venv.python())
+        .env("PATH", search_path(venv))
         .env("LC_ALL", "C.UTF-8");
     command
+}
+
+/// Ansible's tools look for each other on the search path.
+fn search_path(venv: &Venv) -> OsString {
+    let own = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(venv.programs()).chain(std::env::split_paths(&own));
+    // Only a folder with a colon in its name cannot be joined.
+    std::env::join_paths(folders).unwrap_or(own)
 }
 
 /// The playbooks, by file name.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use super::services::EMULATOR_FOLDER;
 use crate::command::read_output;
 use crate::ecs;
 use crate::error::Result;
@@ -28,6 +29,8 @@ pub async fn end(workspace: &Workspace, stack: &str, report: Report) -> Result<(
         process.end(GRACE).await;
     }
     ecs::end_left_over_tasks(&folder.join("tasks")).await;
+    // Unpacked functions, of no use to the next run.
+    let _ = std::fs::remove_dir_all(folder.join(EMULATOR_FOLDER));
     clean_up_machines(workspace, &state, report)?;
     StackState::forget(workspace, stack)?;
     report.line(format!("stack {stack} is down; logs are in .nodeyard/{stack}"));

@@ -18,6 +18,8 @@ use crate::simulator::{OBSERVER_TOKEN, PROVIDER_TOKEN, Simulator};
 use crate::state::StackState;
 use crate::workspace::Workspace;
 
+/// Where the emulator unpacks functions; goes with the stack.
+pub const EMULATOR_FOLDER: &str = "emulator";
 /// The emulator takes a second, the ECS endpoint less.
 const SERVICE_SECS: u64 = 60;
 /// The simulator may have to make a root file system first, from packages
@@ -39,6 +41,8 @@ pub async fn start(
     let folder = workspace.stack(&options.stack);
     let logs = folder.join("logs");
     std::fs::create_dir_all(&logs).at(&logs)?;
+    let emulator_folder = folder.join(EMULATOR_FOLDER);
+    std::fs::create_dir_all(&emulator_folder).at(&emulator_folder)?;
     let mut state = StackState {
         stack: options.stack.clone(),
         owner: Identity::own(),
@@ -56,7 +60,7 @@ pub async fn start(
     };
 
     let begun = Instant::now();
-    let mut emulator = emulator(venv, &state.aws_url, aws_port, &logs);
+    let mut emulator = emulator(venv, &state.aws_url, aws_port, &emulator_folder);
     let emulator = record(workspace, &mut state, "emulator", &mut emulator, &logs)?;
     let mut simulator = simulator(workspace, options, &state, simulator_port, aws_port);
     let simulator = record(workspace, &mut state, "simulator", &mut simulator, &logs)?;
@@ -64,6 +68,10 @@ pub async fn start(
     let health = format!("{}/_ministack/health", state.aws_url);
     wait_for(&emulator, &health, SERVICE_SECS).await?;
     report.took(begun, "AWS emulator answers");
+    report.line(format!(
+        "waiting for the simulator; a first run makes a root file system (log: {})",
+        simulator.log.display()
+    ));
     let backing = format!("{}/_sim/backing", state.simulator_url);
     wait_for(&simulator, &backing, SIMULATOR_SECS).await?;
     let backing = Simulator::of(&state)?.backing().await?;
@@ -78,12 +86,13 @@ pub async fn start(
 }
 
 /// The emulator gets a clean environment: it hands its own to every function.
-fn emulator(venv: &Venv, url: &str, port: u16, logs: &Path) -> Command {
+fn emulator(venv: &Venv, url: &str, port: u16, folder: &Path) -> Command {
     let mut command = Command::new(venv.python());
     command
         .args(["-m", "ministack"])
         .env_clear()
-        .envs(inherited(&["PATH", "HOME", "TMPDIR", "LANG"]))
+        .envs(inherited(&["PATH", "HOME", "LANG"]))
+        .env("TMPDIR", folder)
         .env("BIND_HOST", "127.0.0.1")
         .env("MINISTACK_HOST", "127.0.0.1")
         .env("GATEWAY_PORT", port.to_string())
@@ -92,7 +101,7 @@ fn emulator(venv: &Venv, url: &str, port: u16, logs: &Path) -> Command {
         .env("AWS_SECRET_ACCESS_KEY", "test")
         .env("AWS_REGION", "us-east-1")
         .env("PYTHONUNBUFFERED", "1")
-        .current_dir(logs);
+        .current_dir(folder);
     command
 }
 
