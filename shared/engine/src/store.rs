@@ -260,12 +260,34 @@ pub struct NodeFilter {
     pub label: Option<(String, Option<String>)>,
 }
 
+impl NodeFilter {
+    /// Whether a node is to be listed: everything that is set has to hold.
+    pub fn matches(&self, node: &Node) -> bool {
+        let label = |(key, value): &(String, Option<String>)| {
+            node.labels.get(key).is_some_and(|known| value.as_ref().is_none_or(|v| v == known))
+        };
+        self.status.is_none_or(|status| status == node.status)
+            && self.connections.as_ref().is_none_or(|list| list.contains(&node.spec.connection))
+            && self.profile.is_none_or(|profile| profile == node.spec.profile)
+            && self.label.as_ref().is_none_or(label)
+    }
+}
+
 /// Which jobs to list.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct JobFilter {
     pub state: Option<JobState>,
     pub node: Option<NodeId>,
     pub connections: Option<Vec<ConnectionName>>,
+}
+
+impl JobFilter {
+    /// Whether a job is to be listed: everything that is set has to hold.
+    pub fn matches(&self, job: &Job) -> bool {
+        self.state.is_none_or(|state| state == job.state)
+            && self.node.as_ref().is_none_or(|node| *node == job.node_id)
+            && self.connections.as_ref().is_none_or(|list| list.contains(&job.connection))
+    }
 }
 
 /// What the API needs.
