@@ -1,0 +1,235 @@
+//! What the API needs.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use nodeyard_domain::{
+    connection::{Connection, ConnectionName},
+    id::{JobId, NodeId, TokenId},
+    job::Job,
+    node::Node,
+    timeline::TimelineEntry,
+    token::Token,
+};
+use nodeyard_engine::store::{
+    Acceptance, Accepted, ApiStore, AuditEntry, IdempotencyKey, JobFilter, NodeFilter, Page,
+    PageError, PageRequest, StoreError,
+};
+use serde::Deserialize;
+
+use super::{
+    DynamoStore,
+    accept::audit_write,
+    change::{Condition, Write, number},
+    job_store::read_connection,
+    keys::{
+        CONNECTIONS, JOB_LIST, Key, LOG_PREFIX, NODE_JOB_PREFIX, NODE_LIST, TIMELINE_PREFIX,
+        exact_seconds, job_partition, node_partition,
+    },
+    list::{Gatherer, List, Reader, Source, read_partition},
+    log_text,
+    row::{JobRow, NodeRow, read, value},
+    table::Transacted,
+    text::Text,
+    token::read_token,
+};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+#[derive(Deserialize)]
+struct EntryRow {
+    entry: Text<TimelineEntry>,
+}
+
+#[derive(Deserialize)]
+struct NamedJob {
+    job_id: JobId,
+}
+
+impl ApiStore for DynamoStore {
+    async fn accept(&self, acceptance: &Acceptance) -> Result<Accepted> {
+        self.accept_work(acceptance).await
+    }
+
+    async fn replay(&self, key: &IdempotencyKey) -> Result<Option<Accepted>> {
+        self.known(key).await
+    }
+
+    async fn request_cancel(
+        &self,
+        job: &JobId,
+        if_version: Option<u64>,
+        now: Timestamp,
+        audit: &AuditEntry,
+    ) -> Result<bool> {
+        let key = Key::job(job);
+        let at = value(&key, &now)?;
+        let mut write = Write::update(key)
+            .set_once("cancel_requested_at", at.clone())
+            .set("news_at", at)
+            .set("due_at", exact_seconds(now))
+            .require(Condition::open_job());
+        if let Some(version) = if_version {
+            write = write.require(Condition::Is("version", number(version)));
+        }
+        let done = self.table.transact(vec![write, audit_write(audit)?]).await?;
+        Ok(done == Transacted::Done)
+    }
+
+    async fn node(&self, id: &NodeId) -> Result<Option<Node>> {
+        let found = self.table.get(&Key::node(id)).await?;
+        found.map(|item| read::<NodeRow>(item).map(NodeRow::into_node)).transpose()
+    }
+
+    async fn set_labels(
+        &self,
+        id: &NodeId,
+        expected: &BTreeMap<String, String>,
+        labels: &BTreeMap<String, String>,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let key = Key::node(id);
+        let write = Write::update(key.clone())
+            .set("labels", value(&key, &Text(labels))?)
+            .set("updated_at", value(&key, &now)?)
+            .require(Condition::Is("labels", value(&key, &Text(expected))?));
+        Ok(self.table.write(write).await?.is_done())
+    }
+
+    async fn nodes(
+        &self,
+        filter: &NodeFilter,
+        page: &PageRequest,
+    ) -> std::result::Result<Page<Node>, PageError> {
+        let source = Source::Index { list: NODE_LIST };
+        let list = List { name: "nodes".to_owned(), source, newest_first: true };
+        let mut reader = Reader::open(&self.table, &list, page)?;
+        let mut gatherer = Gatherer::new(page.limit);
+        'page: while let Some(items) = reader.chunk().await? {
+            for item in items {
+                let place = reader.place_of(&item);
+                let node = read::<NodeRow>(item)?.into_node();
+                if gatherer.take(place, filter.matches(&node).then_some(node)) {
+                    break 'page;
+                }
+            }
+        }
+        Ok(gatherer.finish(&reader))
+    }
+
+    async fn jobs(
+        &self,
+        filter: &JobFilter,
+        page: &PageRequest,
+    ) -> std::result::Result<Page<Job>, PageError> {
+        let list = match &filter.node {
+            None => List {
+                name: "jobs".to_owned(),
+                source: Source::Index { list: JOB_LIST },
+                newest_first: true,
+            },
+            Some(node) => List {
+                name: format!("jobs-{node}"),
+                source: Source::Partition { pk: node_partition(node), prefix: NODE_JOB_PREFIX },
+                newest_first: true,
+            },
+        };
+        let mut reader = Reader::open(&self.table, &list, page)?;
+        let mut gatherer = Gatherer::new(page.limit);
+        'page: while let Some(items) = reader.chunk().await? {
+            for item in items {
+                let place = reader.place_of(&item);
+                let job = match &filter.node {
+                    None => Some(read::<JobRow>(item)?.into_job()),
+                    // Under its node a job stands by name only.
+                    Some(_) => self.read_job(&read::<NamedJob>(item)?.job_id).await?,
+                };
+                if gatherer.take(place, job.filter(|job| filter.matches(job))) {
+                    break 'page;
+                }
+            }
+        }
+        Ok(gatherer.finish(&reader))
+    }
+
+    async fn timeline(
+        &self,
+        job: &JobId,
+        page: &PageRequest,
+    ) -> std::result::Result<Page<TimelineEntry>, PageError> {
+        let list = of_job(job, "timeline", TIMELINE_PREFIX);
+        let mut reader = Reader::open(&self.table, &list, page)?;
+        let mut gatherer = Gatherer::new(page.limit);
+        'page: while let Some(items) = reader.chunk().await? {
+            for item in items {
+                let place = reader.place_of(&item);
+                if gatherer.take(place, Some(read::<EntryRow>(item)?.entry.0)) {
+                    break 'page;
+                }
+            }
+        }
+        Ok(gatherer.finish(&reader))
+    }
+
+    async fn log(
+        &self,
+        job: &JobId,
+        page: &PageRequest,
+    ) -> std::result::Result<Page<String>, PageError> {
+        let list = of_job(job, "log", LOG_PREFIX);
+        let mut reader = Reader::open(&self.table, &list, page)?;
+        let mut gatherer = Gatherer::new(page.limit);
+        'page: while let Some(items) = reader.chunk().await? {
+            for item in items {
+                let place = reader.place_of(&item);
+                let piece = match item.get("text").map(AttributeValue::as_b) {
+                    Some(Ok(bytes)) => log_text::expand(bytes.as_ref()),
+                    _ => Err(std::io::Error::other("no text")),
+                };
+                let piece = piece.map_err(|error| StoreError::Unreadable {
+                    key: format!("{}/{place}", job_partition(job)),
+                    reason: error.to_string(),
+                })?;
+                if gatherer.take(place, Some(piece)) {
+                    break 'page;
+                }
+            }
+        }
+        Ok(gatherer.finish(&reader))
+    }
+
+    async fn connections(&self) -> Result<Vec<Connection>> {
+        let items = read_partition(&self.table, CONNECTIONS).await?;
+        items.into_iter().map(read_connection).collect()
+    }
+
+    async fn delete_connection(&self, name: &ConnectionName) -> Result<()> {
+        self.table.write(Write::delete(Key::connection(name))).await.map(|_| ())
+    }
+
+    async fn token_by_hash(&self, hash: &str) -> Result<Option<Token>> {
+        self.table.get(&Key::token(hash)).await?.map(read_token).transpose()
+    }
+
+    async fn tokens(&self) -> Result<Vec<Token>> {
+        self.all_tokens().await
+    }
+
+    async fn put_token(&self, token: &Token, only_first_admin: bool) -> Result<bool> {
+        self.store_token(token, only_first_admin).await
+    }
+
+    async fn delete_token(&self, id: &TokenId) -> Result<bool> {
+        self.remove_token(id).await
+    }
+}
+
+/// What hangs on a job, oldest first.
+fn of_job(job: &JobId, name: &str, prefix: &'static str) -> List {
+    List {
+        name: format!("{name}-{job}"),
+        source: Source::Partition { pk: job_partition(job), prefix },
+        newest_first: false,
+    }
+}

@@ -1,0 +1,142 @@
+//! The node's item.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use nodeyard_domain::{
+    id::{JobId, NodeId},
+    node::{Node, NodeStatus, RunRef, Server},
+    placement::Price,
+    readiness::Finding,
+    spec::NodeSpec,
+};
+use nodeyard_engine::store::StoreError;
+use serde::{Deserialize, Serialize};
+
+use super::{Item, Key, item};
+use crate::dynamo::{
+    keys::{NODE_LIST, list_place},
+    text::Text,
+};
+
+/// An attribute for each part that changes on its own.
+#[derive(Serialize, Deserialize)]
+pub(in crate::dynamo) struct NodeRow {
+    id: NodeId,
+    status: NodeStatus,
+    spec: Text<NodeSpec>,
+    server_name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    server: Option<Text<Server>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    price: Option<Text<Price>>,
+    readiness: Text<Vec<Finding>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checked_at: Option<Timestamp>,
+    labels: Text<BTreeMap<String, String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    open_job: Option<JobId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    queued_release: Option<JobId>,
+    attempts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_run: Option<Text<RunRef>>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    list_pk: String,
+    list_sk: String,
+}
+
+impl NodeRow {
+    pub(in crate::dynamo) fn item(node: &Node) -> Result<Item, StoreError> {
+        let node = node.clone();
+        let key = Key::node(&node.id);
+        let row = Self {
+            list_pk: NODE_LIST.to_owned(),
+            list_sk: list_place(node.created_at, node.id.as_str()),
+            id: node.id,
+            status: node.status,
+            spec: Text(node.spec),
+            server_name: node.server_name,
+            server: node.server.map(Text),
+            price: node.price.map(Text),
+            readiness: Text(node.readiness),
+            checked_at: node.checked_at,
+            labels: Text(node.labels),
+            open_job: node.open_job,
+            queued_release: node.queued_release,
+            attempts: node.attempts,
+            last_run: node.last_run.map(Text),
+            created_at: node.created_at,
+            updated_at: node.updated_at,
+        };
+        item(&key, &row)
+    }
+
+    pub(in crate::dynamo) fn into_node(self) -> Node {
+        Node {
+            id: self.id,
+            status: self.status,
+            spec: self.spec.0,
+            server_name: self.server_name,
+            server: self.server.map(|text| text.0),
+            price: self.price.map(|text| text.0),
+            readiness: self.readiness.0,
+            checked_at: self.checked_at,
+            labels: self.labels.0,
+            open_job: self.open_job,
+            queued_release: self.queued_release,
+            attempts: self.attempts,
+            last_run: self.last_run.map(|text| text.0),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nodeyard_domain::{acceptance, placement::Rung, spec::Profile};
+    use serde_json::json;
+
+    use super::*;
+    use crate::dynamo::row::read;
+
+    #[test]
+    fn a_node_comes_back_as_it_was_numbers_included() {
+        let spec = NodeSpec {
+            name: "web-1".into(),
+            connection: "main".parse().unwrap(),
+            profile: Profile::Web,
+            // What a number attribute would refuse or rewrite.
+            vars: json!({"big": 1e300, "whole": 1.0, "empty": "", "list": [null, {}]})
+                .as_object()
+                .unwrap()
+                .clone(),
+            placement: vec![Rung { server_type: "cx23".into(), location: "fsn1".into() }],
+            image: "debian-13".into(),
+            max_price: Some(4.49),
+            authorized_keys: Vec::new(),
+            allow_ssh_from: Vec::new(),
+            labels: BTreeMap::from([("team".into(), String::new())]),
+            keep_on_failure: true,
+            deadline_secs: 1800,
+        };
+        let now = "2026-01-01T00:00:00.5Z".parse().unwrap();
+        let ids = (JobId::from_bits(1), NodeId::from_bits(2));
+        let (_, mut node) = acceptance::provision(ids.0.clone(), ids.1, spec, "ci", None, now);
+        node.server = Some(Server {
+            id: 1 << 60,
+            name: "web-1-0".into(),
+            attempt: 2,
+            ipv4: Some("198.18.0.10".into()),
+            ipv6: None,
+            primary_ips: vec![u64::MAX],
+            server_type: None,
+            location: None,
+        });
+        node.last_run = Some(RunRef { job_id: ids.0, number: 3, active: true });
+        let back = read::<NodeRow>(NodeRow::item(&node).unwrap()).unwrap().into_node();
+        assert_eq!(back, node);
+    }
+}

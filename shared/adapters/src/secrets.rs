@@ -1,0 +1,170 @@
+//! Secrets in Secrets Manager, with a short cache in the process.
+//!
+//! A secret's name may be told; nothing read here ever is.
+
+mod cache;
+
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::get_secret_value::GetSecretValueError,
+};
+use nodeyard_domain::{connection::ConnectionName, ownership::DeploymentKey};
+use nodeyard_engine::secrets::{Secrets, SecretsError};
+use secrecy::{ExposeSecret, SecretString};
+
+use cache::Cache;
+
+type Result<T> = std::result::Result<T, SecretsError>;
+
+pub struct SecretsManager {
+    client: Client,
+    prefix: String,
+    cache: Cache,
+}
+
+impl SecretsManager {
+    /// `prefix` as in `nodeyard/main`.
+    pub fn new(config: &SdkConfig, prefix: impl Into<String>) -> Self {
+        Self { client: Client::new(config), prefix: prefix.into(), cache: Cache::default() }
+    }
+
+    fn token_name(&self, connection: &ConnectionName) -> String {
+        format!("{}/connection/{connection}", self.prefix)
+    }
+
+    fn key_name(&self, connection: &ConnectionName, version: u32) -> String {
+        format!("{}/ssh-key/{connection}/{version}", self.prefix)
+    }
+
+    async fn read(&self, name: &str, fresh: bool) -> Result<SecretString> {
+        if !fresh && let Some(known) = self.cache.get(name) {
+            return Ok(known);
+        }
+        let answer = self.client.get_secret_value().secret_id(name).send().await;
+        let secret = match answer {
+            Ok(answer) => match answer.secret_string {
+                Some(text) => SecretString::from(text),
+                None => return Err(SecretsError::Missing(name.to_owned())),
+            },
+            Err(error) if is_absent(&error) => {
+                self.cache.forget(name);
+                return Err(SecretsError::Missing(name.to_owned()));
+            }
+            Err(error) => return Err(unavailable(&error)),
+        };
+        self.cache.put(name, &secret);
+        Ok(secret)
+    }
+
+    /// Writes a new value, whether the secret exists, does not, or was deleted a while ago.
+    async fn write(&self, name: &str, secret: &SecretString) -> Result<()> {
+        self.cache.forget(name);
+        let put =
+            || self.client.put_secret_value().secret_id(name).secret_string(secret.expose_secret());
+        let Err(error) = put().send().await else { return Ok(()) };
+        match error.code() {
+            Some("ResourceNotFoundException") => {
+                let create = self
+                    .client
+                    .create_secret()
+                    .name(name)
+                    .secret_string(secret.expose_secret())
+                    .send()
+                    .await;
+                match create {
+                    Ok(_) => Ok(()),
+                    // Somebody created it in between, or our own first try did.
+                    Err(error) if error.code() == Some("ResourceExistsException") => {
+                        put().send().await.map(|_| ()).map_err(|error| unavailable(&error))
+                    }
+                    Err(error) => Err(unavailable(&error)),
+                }
+            }
+            // Marked for deletion: its name stays taken until it is restored.
+            Some("InvalidRequestException") => {
+                let restore = self.client.restore_secret().secret_id(name).send().await;
+                restore.map_err(|error| unavailable(&error))?;
+                put().send().await.map(|_| ()).map_err(|error| unavailable(&error))
+            }
+            _ => Err(unavailable(&error)),
+        }
+    }
+}
+
+impl Secrets for SecretsManager {
+    async fn deployment_key(&self) -> Result<DeploymentKey> {
+        let secret = self.read(&format!("{}/deployment-key", self.prefix), false).await?;
+        Ok(DeploymentKey::new(secret.expose_secret().as_bytes()))
+    }
+
+    async fn provider_token(
+        &self,
+        connection: &ConnectionName,
+        fresh: bool,
+    ) -> Result<SecretString> {
+        self.read(&self.token_name(connection), fresh).await
+    }
+
+    async fn put_provider_token(
+        &self,
+        connection: &ConnectionName,
+        token: &SecretString,
+    ) -> Result<()> {
+        self.write(&self.token_name(connection), token).await
+    }
+
+    /// Deletes at once: whoever disconnects a project wants its token gone. A token that is not
+    /// there is as good as deleted.
+    async fn delete_provider_token(&self, connection: &ConnectionName) -> Result<()> {
+        let name = self.token_name(connection);
+        self.cache.forget(&name);
+        let answer = self
+            .client
+            .delete_secret()
+            .secret_id(&name)
+            .force_delete_without_recovery(true)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(()),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
+    async fn ssh_key(&self, connection: &ConnectionName, version: u32) -> Result<SecretString> {
+        self.read(&self.key_name(connection, version), false).await
+    }
+
+    async fn put_ssh_key(
+        &self,
+        connection: &ConnectionName,
+        version: u32,
+        private: &SecretString,
+    ) -> Result<()> {
+        self.write(&self.key_name(connection, version), private).await
+    }
+
+    /// Never from the cache: it is read rarely, and a replaced one must not be good for longer.
+    async fn bootstrap(&self) -> Result<SecretString> {
+        self.read(&format!("{}/bootstrap", self.prefix), true).await
+    }
+}
+
+fn is_absent(error: &SdkError<GetSecretValueError>) -> bool {
+    // InvalidRequestException: the secret is marked for deletion.
+    matches!(error.code(), Some("ResourceNotFoundException" | "InvalidRequestException"))
+}
+
+/// Only the error's kind and code: a message may repeat the request.
+fn unavailable<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> SecretsError {
+    let what = match error {
+        SdkError::TimeoutError(_) => "it did not answer in time".to_owned(),
+        SdkError::DispatchFailure(_) => "it could not be reached".to_owned(),
+        SdkError::ServiceError(_) => error.code().unwrap_or("an error without a code").to_owned(),
+        _ => "its answer could not be read".to_owned(),
+    };
+    SecretsError::Unavailable(what)
+}

@@ -1,0 +1,48 @@
+//! The wake queue on SQS.
+
+use aws_config::SdkConfig;
+use aws_sdk_sqs::{Client, error::DisplayErrorContext};
+use nodeyard_domain::wake::{MAX_WAKE_DELAY_SECS, Wake};
+use nodeyard_engine::queue::{QueueError, WakeQueue};
+
+#[derive(Debug, Clone)]
+pub struct SqsQueue {
+    client: Client,
+    url: String,
+}
+
+impl SqsQueue {
+    pub fn new(config: &SdkConfig, url: impl Into<String>) -> Self {
+        Self { client: Client::new(config), url: url.into() }
+    }
+}
+
+impl WakeQueue for SqsQueue {
+    async fn send(&self, wake: &Wake, delay_secs: i64) -> Result<(), QueueError> {
+        let body = serde_json::to_string(wake).map_err(|error| QueueError(error.to_string()))?;
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .delay_seconds(delay(delay_secs))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| QueueError(DisplayErrorContext(&error).to_string()))
+    }
+}
+
+/// `DelaySeconds` holds 0 to 900; a wake that comes early is dropped and repaired by the sweep.
+fn delay(delay_secs: i64) -> i32 {
+    i32::try_from(delay_secs.clamp(0, MAX_WAKE_DELAY_SECS)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_stay_within_what_the_queue_takes() {
+        assert_eq!([-5, 0, 7, 900, 901, i64::MAX].map(delay), [0, 0, 7, 900, 900, 900]);
+    }
+}
