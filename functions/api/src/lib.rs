@@ -1,1 +1,62 @@
-//! Placeholder.
+//! The HTTP API: authenticate → parse → admit → 202. The only crate that knows the HTTP statuses
+//! we answer with.
+//!
+//! Must not: do work on a node, decide what a job does next, or call a provider for anything but
+//! judging a token and showing what is for sale.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod app;
+mod auth;
+mod body;
+mod catalogue;
+pub mod code;
+mod health;
+mod idempotency;
+mod jobs;
+mod names;
+mod nodes;
+mod openapi;
+mod paging;
+mod placement;
+mod problem;
+mod providers;
+mod request;
+mod tokens;
+
+use axum::{Json, Router, middleware, routing::get};
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    app::{Ports, Shared},
+    code::ApiCode,
+    problem::Problem,
+};
+
+fn routes<P: Ports>() -> OpenApiRouter<Shared<P>> {
+    OpenApiRouter::with_openapi(openapi::Base::openapi())
+        .merge(providers::routes())
+        .merge(nodes::routes())
+        .merge(jobs::routes())
+        .merge(tokens::routes())
+        .merge(health::routes())
+}
+
+/// The contract of all routes.
+pub fn contract<P: Ports>() -> utoipa::openapi::OpenApi {
+    openapi::complete(routes::<P>().into_openapi())
+}
+
+/// The API over the given ports.
+pub fn router<P: Ports>(app: Shared<P>) -> Router {
+    let (router, contract) = routes::<P>().split_for_parts();
+    let contract = openapi::complete(contract);
+    router
+        .route("/openapi.json", get(move || async move { Json(contract) }))
+        .fallback(|| async { Problem::not_found("route") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(ApiCode::MethodNotAllowed, "See /openapi.json for the route's methods.")
+        })
+        .layer(middleware::from_fn_with_state(app.clone(), request::answer::<P>))
+        .with_state(app)
+}

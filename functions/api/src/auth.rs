@@ -1,0 +1,111 @@
+//! Who calls, and what they may do. A handler says the scope it needs by the extractor it takes.
+
+use axum::extract::FromRequestParts;
+use http::{HeaderMap, header, request::Parts};
+use nodeyard_domain::{
+    connection::ConnectionName,
+    token::{Scope, Token, hash_secret},
+};
+use nodeyard_engine::store::ApiStore;
+
+use crate::{
+    app::{App, Ports, Shared},
+    code::ApiCode,
+    problem::Problem,
+};
+
+/// The longest bearer token worth a look-up.
+const MAX_BEARER_BYTES: usize = 512;
+
+/// A caller whose token is known.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub token: Token,
+}
+
+impl Caller {
+    pub fn actor(&self) -> &str {
+        &self.token.name
+    }
+
+    pub fn sees(&self, connection: &ConnectionName) -> bool {
+        self.token.sees(connection)
+    }
+
+    /// Sees every connection.
+    pub fn is_unrestricted(&self) -> bool {
+        self.token.connections.is_none()
+    }
+
+    fn require(self, scope: Scope) -> Result<Self, Problem> {
+        if self.token.allows(scope) {
+            return Ok(self);
+        }
+        let word = match scope {
+            Scope::Read => "read",
+            Scope::Operate => "operate",
+            Scope::Admin => "admin",
+        };
+        Err(Problem::new(ApiCode::Forbidden, format!("This needs the scope `{word}`.")))
+    }
+}
+
+/// The bearer token of a request.
+///
+/// # Errors
+/// `missing_token`, or `invalid_token` when the header is there and cannot be one.
+pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let header = headers.get(header::AUTHORIZATION).ok_or_else(|| {
+        Problem::new(ApiCode::MissingToken, "Send `Authorization: Bearer` and an API token.")
+    })?;
+    header
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, secret)| secret.trim())
+        .filter(|secret| !secret.is_empty() && secret.len() <= MAX_BEARER_BYTES)
+        .ok_or_else(invalid_token)
+}
+
+pub fn invalid_token() -> Problem {
+    Problem::new(ApiCode::InvalidToken, "The token is unknown or was deleted.")
+}
+
+/// # Errors
+/// `missing_token`, `invalid_token`, or the store's failure.
+pub async fn authenticate<P: Ports>(app: &App<P>, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let secret = bearer(headers)?;
+    match app.store.token_by_hash(&hash_secret(secret)).await? {
+        Some(token) => Ok(Caller { token }),
+        None => Err(invalid_token()),
+    }
+}
+
+macro_rules! scoped {
+    ($(#[$doc:meta] $name:ident: $scope:ident;)+) => {$(
+        #[$doc]
+        #[derive(Debug, Clone)]
+        pub struct $name(pub Caller);
+
+        impl<P: Ports> FromRequestParts<Shared<P>> for $name {
+            type Rejection = Problem;
+
+            async fn from_request_parts(
+                parts: &mut Parts,
+                app: &Shared<P>,
+            ) -> Result<Self, Problem> {
+                authenticate(app, &parts.headers).await?.require(Scope::$scope).map(Self)
+            }
+        }
+    )+};
+}
+
+scoped! {
+    /// May look.
+    Reader: Read;
+    /// May start and stop work.
+    Operator: Operate;
+    /// May change connections and tokens.
+    Admin: Admin;
+}

@@ -1,0 +1,172 @@
+//! A job as callers see it. Everything here changes only with the job's version, so that the
+//! version can be the entity tag.
+
+use jiff::Timestamp;
+use nodeyard_domain::{
+    code::Retry,
+    job::{Job, JobError, JobKind, JobState, ParkReason, Phase, Step},
+    run::Recap,
+    timeline::TimelineEntry,
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::names;
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Job)]
+pub struct JobView {
+    #[schema(example = "job-0123456789abcdef0123456789abcdef")]
+    id: String,
+    #[schema(schema_with = names::job_kind)]
+    kind: JobKind,
+    #[schema(schema_with = names::job_state)]
+    state: JobState,
+    /// The job has ended and will not change any more.
+    done: bool,
+    #[schema(schema_with = names::step)]
+    step: Step,
+    #[schema(schema_with = names::phase)]
+    phase: Phase,
+    /// A rough share of the way, in percent.
+    progress: u8,
+    /// Why the job cannot go on at present.
+    #[schema(schema_with = names::park_reason)]
+    waiting_on: Option<ParkReason>,
+    /// Attempts at creating the server so far.
+    attempts: u32,
+    error: Option<JobErrorView>,
+    /// Ansible's recap of the last run that ended.
+    result: Option<RecapView>,
+    node_id: String,
+    connection: String,
+    /// The name of the token that asked for the job.
+    actor: String,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    finished_at: Option<Timestamp>,
+    #[schema(value_type = String, format = DateTime)]
+    deadline_at: Timestamp,
+    links: JobLinks,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = JobError)]
+pub struct JobErrorView {
+    /// Stable; match on this.
+    #[schema(value_type = String, example = "PROVIDER_CAPACITY_EXHAUSTED")]
+    code: &'static str,
+    detail: String,
+    #[schema(value_type = String)]
+    sentence: &'static str,
+    /// What you can do about it.
+    #[schema(value_type = String)]
+    guidance: &'static str,
+    /// `never`, `after_delay` (once the cause is mended) or `with_back_off`.
+    #[schema(value_type = String)]
+    retry: Retry,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Recap)]
+pub struct RecapView {
+    ok: u32,
+    changed: u32,
+    failed: u32,
+    unreachable: u32,
+    skipped: u32,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobLinks {
+    #[serde(rename = "self")]
+    this: String,
+    node: String,
+    timeline: String,
+    log: String,
+}
+
+impl From<&JobError> for JobErrorView {
+    fn from(error: &JobError) -> Self {
+        Self {
+            code: error.code.as_str(),
+            detail: error.detail.clone(),
+            sentence: error.code.sentence(),
+            guidance: error.code.guidance(),
+            retry: error.code.retry(),
+        }
+    }
+}
+
+impl From<Recap> for RecapView {
+    fn from(recap: Recap) -> Self {
+        let Recap { ok, changed, failed, unreachable, skipped } = recap;
+        Self { ok, changed, failed, unreachable, skipped }
+    }
+}
+
+impl From<&Job> for JobView {
+    fn from(job: &Job) -> Self {
+        let this = format!("/jobs/{}", job.id);
+        Self {
+            id: job.id.to_string(),
+            kind: job.kind,
+            state: job.state,
+            done: job.state.is_terminal(),
+            step: job.step,
+            phase: job.phase,
+            progress: job.progress(),
+            waiting_on: job.waiting_on,
+            attempts: job.attempt,
+            error: job.error.as_ref().map(JobErrorView::from),
+            result: job.recap.map(RecapView::from),
+            node_id: job.node_id.to_string(),
+            connection: job.connection.to_string(),
+            actor: job.actor.clone(),
+            created_at: job.created_at,
+            updated_at: job.updated_at,
+            finished_at: job.finished_at,
+            deadline_at: job.deadline_at,
+            links: JobLinks {
+                node: format!("/nodes/{}", job.node_id),
+                timeline: format!("{this}/timeline"),
+                log: format!("{this}/log"),
+                this,
+            },
+        }
+    }
+}
+
+/// One line of a job's history.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TimelineEntry)]
+pub struct TimelineView {
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// Who wrote it: `api`, `worker`, `run` or `sweep`.
+    source: Value,
+    message: String,
+    #[schema(value_type = Object)]
+    fields: Map<String, Value>,
+}
+
+impl From<TimelineEntry> for TimelineView {
+    fn from(entry: TimelineEntry) -> Self {
+        Self {
+            at: entry.at,
+            source: serde_json::to_value(entry.source).unwrap_or_default(),
+            message: entry.message,
+            fields: entry.fields,
+        }
+    }
+}
+
+/// A piece of a run's log, redacted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LogPiece {
+    pub text: String,
+}

@@ -1,0 +1,60 @@
+//! A connection's caps on nodes and money, held when a node is asked for.
+
+use nodeyard_domain::connection::Connection;
+use nodeyard_engine::store::{ApiStore, NodeFilter, PageRequest};
+
+use crate::{
+    app::{App, Ports},
+    code::ApiCode,
+    placement::PricedRung,
+    problem::Problem,
+};
+
+const PAGE: usize = 100;
+
+/// Counts what lives on the connection and adds the dearest rung the new node may land on. Two
+/// requests at the same moment may both pass: a cap is a guard against surprise, not a budget.
+///
+/// # Errors
+/// `spend_cap_exceeded`.
+pub async fn hold_cap<P: Ports>(
+    app: &App<P>,
+    connection: &Connection,
+    ladder: &[PricedRung],
+) -> Result<(), Problem> {
+    if connection.max_nodes.is_none() && connection.max_monthly.is_none() {
+        return Ok(());
+    }
+    let filter =
+        NodeFilter { connections: Some(vec![connection.name.clone()]), ..NodeFilter::default() };
+    let mut page = PageRequest { cursor: None, limit: PAGE };
+    let (mut nodes, mut monthly) = (0_u32, 0.0);
+    loop {
+        let found = app.store.nodes(&filter, &page).await?;
+        for node in found.items.iter().filter(|node| !node.status.is_gone()) {
+            nodes += 1;
+            monthly += node.price.as_ref().map_or(0.0, |price| price.monthly_net);
+        }
+        page.cursor = found.next;
+        if page.cursor.is_none() {
+            break;
+        }
+    }
+    if let Some(max) = connection.max_nodes.filter(|max| nodes >= *max) {
+        return Err(exceeded(format!("{nodes} of {max} nodes live on the connection.")));
+    }
+    if let Some(max) = connection.max_monthly {
+        let dearest = ladder.iter().map(|rung| rung.price.as_ref().map(|price| price.monthly_net));
+        // A price nobody knows could be any.
+        let dearest = dearest.fold(Some(0.0_f64), |most, price| Some(most?.max(price?)));
+        if dearest.is_none_or(|price| monthly + price > max) {
+            return Err(exceeded(format!("{monthly} of {max} a month are spent on live nodes.")));
+        }
+    }
+    Ok(())
+}
+
+fn exceeded(detail: String) -> Problem {
+    Problem::new(ApiCode::SpendCapExceeded, detail)
+        .guided("Release nodes or raise the cap with PUT /providers/{name}.")
+}

@@ -1,0 +1,217 @@
+//! `PUT /providers/{name}`: connect a project, or rotate its token. The token is judged live
+//! before anything is stored.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header};
+use nodeyard_domain::{
+    connection::{
+        Connection, ConnectionName, ConnectionStatus, ManagedKey, Permission, ProviderKind,
+    },
+    job::{JobState, ParkReason},
+    wake::WakeReason,
+};
+use nodeyard_engine::{
+    secrets::Secrets,
+    store::{ApiStore, JobFilter, JobStore, PageRequest},
+};
+use secrecy::SecretString;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    token::{Judged, with_report},
+    view::ConnectionView,
+};
+use crate::{
+    app::{App, Ports, Shared},
+    auth::Admin,
+    body::{JsonBody, parse},
+    code::ApiCode,
+    problem::{Faults, Problem},
+    request::Origin,
+};
+
+/// The longest provider token; Hetzner's have 64 characters.
+const MAX_TOKEN_CHARS: usize = 512;
+const PAGE: usize = 100;
+
+/// What `PUT /providers/{name}` takes.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewConnection {
+    /// The kind: `hetzner`.
+    #[schema(example = "hetzner")]
+    provider: String,
+    /// A read-write API token of the project. Never shown again.
+    #[schema(format = Password)]
+    token: String,
+    /// The most nodes that may live on the connection; no cap, if absent.
+    #[schema(minimum = 1)]
+    max_nodes: Option<u32>,
+    /// The most they may cost together: net, a month, in the project's currency.
+    max_monthly: Option<f64>,
+}
+
+/// A body that is right in itself.
+struct Wanted {
+    name: ConnectionName,
+    token: SecretString,
+    max_nodes: Option<u32>,
+    max_monthly: Option<f64>,
+}
+
+/// Connect a project, or store a new token for it.
+#[utoipa::path(
+    put, path = "/providers/{name}", tag = "providers", params(("name" = String, Path)),
+    request_body = NewConnection,
+    responses(
+        (status = 201, description = "Connected", body = ConnectionView,
+            headers(("Location" = String, description = "The connection"))),
+        (status = 200, description = "Rotated", body = ConnectionView),
+    )
+)]
+pub async fn put_provider<P: Ports>(
+    State(app): State<Shared<P>>,
+    Admin(caller): Admin,
+    Path(name): Path<String>,
+    origin: Origin,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let wanted = parse_wanted(&name, parse(&body)?)?;
+    if !caller.sees(&wanted.name) {
+        let detail = "The token may not touch a connection of this name.";
+        return Err(Problem::new(ApiCode::ProviderNotFound, detail));
+    }
+    let known = app.store.connection(&wanted.name).await?;
+    let marker = known.as_ref().and_then(|connection| connection.key.as_ref());
+    let judged = app.judge(&wanted, marker).await?;
+    let connection = app.keep(&wanted, known.as_ref(), &judged).await?;
+    app.catalogues.forget(&connection.name);
+    tracing::info!(
+        actor = caller.actor(),
+        connection = %connection.name,
+        request_id = origin.request_id,
+        rotated = known.is_some(),
+        "a provider token was stored"
+    );
+    if connection.status == ConnectionStatus::Connected {
+        app.resume_parked(&connection.name).await;
+    }
+    let view = Json(ConnectionView::from(&connection));
+    Ok(if known.is_some() {
+        view.into_response()
+    } else {
+        let location = [(header::LOCATION, format!("/providers/{}", connection.name))];
+        (StatusCode::CREATED, location, view).into_response()
+    })
+}
+
+fn parse_wanted(name: &str, new: NewConnection) -> Result<Wanted, Problem> {
+    let mut faults = Faults::default();
+    if new.provider != "hetzner" {
+        faults.add("/provider", ApiCode::UnknownProvider, "one of: hetzner");
+    }
+    let visible = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
+    if !(1..=MAX_TOKEN_CHARS).contains(&new.token.len()) || !visible(&new.token) {
+        let detail = format!("1 to {MAX_TOKEN_CHARS} visible ASCII characters");
+        faults.add("/token", ApiCode::InvalidBody, detail);
+    }
+    if new.max_nodes == Some(0) {
+        faults.add("/max_nodes", ApiCode::InvalidBody, "has to be above 0");
+    }
+    if new.max_monthly.is_some_and(|price| !price.is_finite() || price <= 0.0) {
+        faults.add("/max_monthly", ApiCode::InvalidBody, "has to be above 0");
+    }
+    faults.into_result()?;
+    let name = name.parse().map_err(|error| {
+        Problem::new(ApiCode::InvalidRequest, format!("The path cannot be used: {error}."))
+    })?;
+    let token = SecretString::from(new.token);
+    Ok(Wanted { name, token, max_nodes: new.max_nodes, max_monthly: new.max_monthly })
+}
+
+impl<P: Ports> App<P> {
+    async fn judge(&self, wanted: &Wanted, marker: Option<&ManagedKey>) -> Result<Judged, Problem> {
+        let Some(marker) = marker else { return self.judge_new(&wanted.name, &wanted.token).await };
+        let judged = self.judge_known(&wanted.name, marker, &wanted.token).await?;
+        if judged.report.permission == Permission::ReadOnly {
+            // The stored one may be able to write; a worse one must not take its place.
+            let detail = "The token can only read; the old one stays.";
+            return Err(Problem::at("/token", ApiCode::TokenReadonly, detail)
+                .guided("Make a read-write API token in the provider's console."));
+        }
+        Ok(judged)
+    }
+
+    /// Stores secrets first: a record never names a key or token that is not there.
+    async fn keep(
+        &self,
+        wanted: &Wanted,
+        known: Option<&Connection>,
+        judged: &Judged,
+    ) -> Result<Connection, Problem> {
+        let now = self.now();
+        let connection = Connection {
+            name: wanted.name.clone(),
+            provider: ProviderKind::Hetzner,
+            status: ConnectionStatus::Degraded,
+            reason: None,
+            permission: Permission::Unknown,
+            key: known.and_then(|known| known.key.clone()),
+            max_nodes: wanted.max_nodes,
+            max_monthly: wanted.max_monthly,
+            rate_budget: None,
+            checked_at: now,
+            created_at: known.map_or(now, |known| known.created_at),
+        };
+        let connection = with_report(connection, &judged.report, now);
+        self.keep_key(&connection, judged).await?;
+        self.secrets.put_provider_token(&wanted.name, &wanted.token).await?;
+        self.store.put_connection(&connection).await?;
+        Ok(connection)
+    }
+
+    pub(super) async fn keep_key(
+        &self,
+        connection: &Connection,
+        judged: &Judged,
+    ) -> Result<(), Problem> {
+        if let (Some(private), Some(key)) = (&judged.private_key, &connection.key) {
+            self.secrets.put_ssh_key(&connection.name, key.version, private).await?;
+        }
+        Ok(())
+    }
+
+    /// Wakes the jobs that wait for a token. What fails is only logged: the sweep looks at parked
+    /// jobs as well, only later.
+    pub(super) async fn resume_parked(&self, name: &ConnectionName) {
+        let filter = JobFilter {
+            state: Some(JobState::Running),
+            node: None,
+            connections: Some(vec![name.clone()]),
+        };
+        let mut page = PageRequest { cursor: None, limit: PAGE };
+        loop {
+            let found = match self.store.jobs(&filter, &page).await {
+                Ok(found) => found,
+                Err(error) => {
+                    tracing::warn!(%error, connection = %name, "parked jobs were not woken");
+                    return;
+                }
+            };
+            for job in &found.items {
+                if job.waiting_on == Some(ParkReason::ProviderToken) {
+                    self.wake(&job.id, WakeReason::Resume).await;
+                }
+            }
+            page.cursor = found.next;
+            if page.cursor.is_none() {
+                return;
+            }
+        }
+    }
+}

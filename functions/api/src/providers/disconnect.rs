@@ -1,0 +1,58 @@
+//! `DELETE /providers/{name}`: forget a connection that nothing lives on.
+
+use axum::extract::{Path, State};
+use http::StatusCode;
+use nodeyard_domain::node::NodeStatus;
+use nodeyard_engine::{
+    secrets::{Secrets, SecretsError},
+    store::{ApiStore, NodeFilter, PageRequest},
+};
+
+use crate::{
+    app::{Ports, Shared},
+    auth::Admin,
+    code::ApiCode,
+    problem::Problem,
+    request::Origin,
+};
+
+/// Disconnect. The managed SSH key stays in the project: it opens nothing any more.
+#[utoipa::path(
+    delete, path = "/providers/{name}", tag = "providers", params(("name" = String, Path)),
+    responses((status = 204, description = "Disconnected. `connection_in_use` (409) while nodes live on it."))
+)]
+pub async fn delete_provider<P: Ports>(
+    State(app): State<Shared<P>>,
+    Admin(caller): Admin,
+    Path(name): Path<String>,
+    origin: Origin,
+) -> Result<StatusCode, Problem> {
+    let connection = app.visible_connection(&caller, &name).await?;
+    for status in NodeStatus::ALL.iter().copied().filter(|status| !status.is_gone()) {
+        let filter = NodeFilter {
+            status: Some(status),
+            connections: Some(vec![connection.name.clone()]),
+            ..NodeFilter::default()
+        };
+        let page = PageRequest { cursor: None, limit: 1 };
+        if !app.store.nodes(&filter, &page).await?.items.is_empty() {
+            let detail = format!("At least one node of it is {}.", status.as_str());
+            return Err(Problem::new(ApiCode::ConnectionInUse, detail)
+                .guided("Release its nodes first: DELETE /nodes/{id}."));
+        }
+    }
+    // The token first: a record without one can be deleted again, a token without one cannot.
+    match app.secrets.delete_provider_token(&connection.name).await {
+        Ok(()) | Err(SecretsError::Missing(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    app.store.delete_connection(&connection.name).await?;
+    app.catalogues.forget(&connection.name);
+    tracing::info!(
+        actor = caller.actor(),
+        connection = %connection.name,
+        request_id = origin.request_id,
+        "a connection was deleted"
+    );
+    Ok(StatusCode::NO_CONTENT)
+}

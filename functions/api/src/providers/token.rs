@@ -1,0 +1,123 @@
+//! What a live check of a token means for a connection. Nothing is stored here.
+
+use jiff::Timestamp;
+use nodeyard_adapters::hetzner::key::new_key_pair;
+use nodeyard_domain::connection::{
+    Connection, ConnectionName, ConnectionReason, ConnectionStatus, ManagedKey, Permission,
+};
+use nodeyard_engine::{
+    provider::{ProviderCheck, TokenReport},
+    store::ApiStore,
+};
+use secrecy::SecretString;
+
+use crate::{
+    app::{App, Ports},
+    code::ApiCode,
+    problem::Problem,
+};
+
+/// The first version of a connection's managed key.
+const FIRST_KEY_VERSION: u32 = 1;
+
+/// A token that was judged, and the key pair that was made in the course of it.
+pub struct Judged {
+    pub report: TokenReport,
+    /// The private half of a key that is new at the provider and nowhere else yet.
+    pub private_key: Option<SecretString>,
+}
+
+impl<P: Ports> App<P> {
+    fn key_name(&self, connection: &ConnectionName, version: u32) -> String {
+        format!("nodeyard-{}-{connection}-{version}", self.settings.deployment)
+    }
+
+    /// Judges a token of a connection that has its marker: it must be of the same project.
+    ///
+    /// # Errors
+    /// `provider_token_rejected`, `different_project`, `provider_unavailable`.
+    pub(super) async fn judge_known(
+        &self,
+        name: &ConnectionName,
+        key: &ManagedKey,
+        token: &SecretString,
+    ) -> Result<Judged, Problem> {
+        let key_name = self.key_name(name, key.version);
+        let report = self
+            .provider
+            .check_token(token, &key_name, &key.public_key, Some(key))
+            .await
+            .map_err(|failure| Problem::of_provider(&failure))?;
+        if !report.sees_marker {
+            let detail = "The token does not see the SSH key of this connection.";
+            return Err(Problem::at("/token", ApiCode::DifferentProject, detail).guided(
+                "Take a token of the same project, or connect the other project under another name.",
+            ));
+        }
+        Ok(Judged { report, private_key: None })
+    }
+
+    /// Judges a token of a connection without a marker: its project must be nobody else's. The
+    /// managed key is made at the provider when the token can write.
+    ///
+    /// # Errors
+    /// `provider_token_rejected`, `project_already_connected`, `provider_unavailable`.
+    pub(super) async fn judge_new(
+        &self,
+        name: &ConnectionName,
+        token: &SecretString,
+    ) -> Result<Judged, Problem> {
+        for other in self.store.connections().await? {
+            let Some(key) = other.key.as_ref().filter(|_| other.name != *name) else { continue };
+            let key_name = self.key_name(&other.name, key.version);
+            // A write to the other's key with what it already has: harmless, and the proof.
+            let report = self
+                .provider
+                .check_token(token, &key_name, &key.public_key, Some(key))
+                .await
+                .map_err(|failure| Problem::of_provider(&failure))?;
+            if report.sees_marker || report.key.is_some() {
+                let detail = "The token's project belongs to another connection.";
+                return Err(Problem::new(ApiCode::ProjectAlreadyConnected, detail)
+                    .guided("Use one project for one connection."));
+            }
+        }
+        let key_name = self.key_name(name, FIRST_KEY_VERSION);
+        let (private, public) = new_key_pair(&key_name).map_err(|error| {
+            tracing::error!(%error, "no key pair");
+            Problem::new(ApiCode::InternalError, "No SSH key could be made; try again.")
+        })?;
+        let mut report = self
+            .provider
+            .check_token(token, &key_name, &public, None)
+            .await
+            .map_err(|failure| Problem::of_provider(&failure))?;
+        // Without a write that succeeded the key is not there for sure.
+        report.key = report.key.take_if(|_| report.permission == Permission::ReadWrite);
+        if let Some(key) = &mut report.key {
+            key.version = FIRST_KEY_VERSION;
+        }
+        let private_key = report.key.is_some().then_some(private);
+        Ok(Judged { report, private_key })
+    }
+}
+
+/// The connection as a report shows it.
+pub fn with_report(connection: Connection, report: &TokenReport, now: Timestamp) -> Connection {
+    let (status, reason) = match report.permission {
+        Permission::ReadWrite => (ConnectionStatus::Connected, None),
+        Permission::ReadOnly => (ConnectionStatus::Degraded, Some(ConnectionReason::TokenReadonly)),
+        Permission::Unknown => {
+            (ConnectionStatus::Degraded, Some(ConnectionReason::PermissionUnknown))
+        }
+    };
+    Connection {
+        status,
+        reason,
+        permission: report.permission,
+        key: report.key.clone().or(connection.key),
+        rate_budget: report.rate_budget.or(connection.rate_budget),
+        checked_at: now,
+        ..connection
+    }
+}
