@@ -1,1 +1,35 @@
-fn main() {}
+//! The health function: the schedule's input in, a report out.
+
+use std::sync::Arc;
+
+use lambda_runtime::{LambdaEvent, run, service_fn};
+use nodeyard_adapters::{
+    aws,
+    clock::WallClock,
+    config::{HealthConfig, process_environment},
+    dynamo::DynamoStore,
+    hetzner::HetznerProvider,
+    secrets::SecretsManager,
+    sqs::SqsQueue,
+    telemetry,
+};
+use nodeyard_health::{Health, Request};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init_from_env();
+    let config = HealthConfig::parse(process_environment())?;
+    let aws = aws::load().await;
+    let secrets = || SecretsManager::new(&aws, &config.shared.secret_prefix);
+    let health = Health {
+        store: DynamoStore::new(&aws, &config.shared.table),
+        queue: SqsQueue::new(&aws, &config.shared.wake_queue_url),
+        provider: HetznerProvider::new(&config.hetzner_endpoint, Arc::new(secrets()))?,
+        secrets: secrets(),
+        clock: WallClock,
+    };
+    run(service_fn(async |event: LambdaEvent<Request>| {
+        Ok::<_, lambda_runtime::Error>(health.handle(event.payload).await?)
+    }))
+    .await
+}
