@@ -134,13 +134,14 @@ class CallbackModule(CallbackBase):
         task, host = result.task, result.host.get_name()
         answer = result.result
         hidden = bool(task.no_log) or bool(answer.get("_ansible_no_log"))
+        if hidden and is_item:
+            return  # the loop's own event says all that may be said
         key = (host, task._uuid)
         began = self.started.get(key) if is_item else self.started.pop(key, None)
         event = {
             "event": "task",
             "play": self.play,
-            # The name as written in the file, where the result is hidden: a rendered one may hold what is.
-            "task": task.name if hidden else result.task_name,
+            "task": written_name(task) if hidden else result.task_name,
             "role": task._role.get_name() if task._role else None,
             "host": host,
             "status": status,
@@ -165,6 +166,12 @@ class CallbackModule(CallbackBase):
             counts = stats.summarize(host)
             hosts[host] = {name: counts[name] for name in ("ok", "changed", "failures", "unreachable", "skipped", "rescued")}
         self.write({"event": "stats", "hosts": hosts, "custom": dict(stats.custom.get("_run", {}))})
+
+
+def written_name(task) -> str:
+    """The name as the file has it: a rendered one may hold what `no_log` hides."""
+    written = task.get_ds()
+    return str(written.get("name") or task.action) if isinstance(written, dict) else str(task.action)
 
 
 def message_of(answer, status) -> str:
