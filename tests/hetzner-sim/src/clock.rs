@@ -48,10 +48,8 @@ impl Clock {
         self.offset_millis.send_modify(|offset| *offset = offset.saturating_add(by_millis));
     }
 
-    /// Ends once this clock has moved on by `span`.
-    pub async fn wait(&self, span: Duration) {
-        let span_millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-        let until = self.now().saturating_add(span_millis);
+    /// Ends once this clock has come to `until`.
+    pub async fn wait_until(&self, until: EpochMillis) {
         let mut moved = self.offset_millis.subscribe();
         loop {
             let left = until - self.now();
@@ -103,12 +101,14 @@ mod tests {
     #[tokio::test]
     async fn waiting_ends_when_the_clock_is_moved() {
         let clock = Clock::standing();
-        let waiting = tokio::spawn({
-            let clock = clock.clone();
-            async move { clock.wait(Duration::from_secs(3600)).await }
+        let mut waiting = std::pin::pin!(clock.wait_until(VIRTUAL_START + 3_600_000));
+        clock.advance(Duration::from_secs(3599));
+        let early = std::future::poll_fn(|task| {
+            std::task::Poll::Ready(std::future::Future::poll(waiting.as_mut(), task).is_pending())
         });
-        clock.advance(Duration::from_secs(3600));
-        assert!(waiting.await.is_ok());
+        assert!(early.await);
+        clock.advance(Duration::from_secs(1));
+        waiting.await;
     }
 
     #[test]

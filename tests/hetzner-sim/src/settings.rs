@@ -39,6 +39,9 @@ impl Settings {
     /// # Errors
     /// A field that does not exist, a wrong type, or a value out of range.
     pub fn changed(&self, change: &serde_json::Value) -> Result<Self, SettingsError> {
+        if !change.is_object() {
+            return Err(SettingsError::Range("a change is an object"));
+        }
         let mut merged = serde_json::to_value(self)?;
         merge(&mut merged, change);
         let settings: Self = serde_json::from_value(merged)?;

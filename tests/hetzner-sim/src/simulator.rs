@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::actor::{AutoActor, Deed};
 use crate::backing::{BackingError, BackingInfo};
 use crate::config::{SimulatorConfig, TokenSpec};
-use crate::faults::FaultSpec;
+use crate::faults::{ArmedFault, FaultSpec};
 use crate::http::serve::serve;
 use crate::journal::{Counts, Entry, Filter};
 use crate::machines::{Orders, drive};
@@ -112,6 +112,11 @@ impl RunningSimulator {
     /// Arms a fault; returns its id.
     pub fn arm(&self, fault: FaultSpec) -> u64 {
         self.shared.enter(|state| state.faults.arm(fault))
+    }
+
+    /// The faults that were armed, and how often each has hit.
+    pub fn faults(&self) -> Vec<ArmedFault> {
+        self.shared.enter(|state| state.faults.armed().to_vec())
     }
 
     /// Removes all faults.

@@ -1,6 +1,7 @@
 //! One request of the API, from its bytes to its answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
@@ -10,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::decide::{Call, Content, Verdict, decide};
 use super::serve::CloseConnection;
+use crate::clock::EpochMillis;
 use crate::shared::Shared;
 use crate::world::budget::Standing;
 
@@ -54,11 +56,24 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
 }
 
 async fn run(shared: Arc<Shared>, call: Call) -> Response {
-    let plan = shared.enter(|state| call.plan(state));
-    shared.clock.wait(plan.delay_before).await;
-    let verdict = shared.enter(|state| decide(state, &call, &plan));
-    shared.clock.wait(plan.delay_after).await;
+    // The ends of the waits are fixed while the world stands still, so that a
+    // clock moved right afterwards counts.
+    let (plan, begin) = shared.enter(|state| {
+        let plan = call.plan(state);
+        let begin = later(state.world.now(), plan.delay_before);
+        (plan, begin)
+    });
+    shared.clock.wait_until(begin).await;
+    let (verdict, end) = shared.enter(|state| {
+        let verdict = decide(state, &call, &plan);
+        (verdict, later(state.world.now(), plan.delay_after))
+    });
+    shared.clock.wait_until(end).await;
     response(verdict)
+}
+
+fn later(now: EpochMillis, by: Duration) -> EpochMillis {
+    now.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn response(verdict: Verdict) -> Response {
