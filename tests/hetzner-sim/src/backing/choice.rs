@@ -43,7 +43,8 @@ pub struct Options {
 
 /// Makes the backing that `options` asks for. With [`Kind::Auto`] one that
 /// cannot be used is passed over, and the note of the one chosen says why.
-/// The first real backing on a host takes minutes, told on the log.
+/// The first real backing on a host takes minutes, told on the log. If the
+/// future is dropped before it ends, [`clean_up`] removes what it had begun.
 ///
 /// # Errors
 /// A backing asked for by name that cannot be used here, with what would make
@@ -59,10 +60,13 @@ pub async fn choose(options: &Options) -> Result<Arc<dyn Backing>, BackingError>
     for engine in engines {
         match real(options, *engine, &reasons).await {
             Ok(backing) => return Ok(backing),
-            Err(BackingError::Unavailable { backing, reason }) if options.kind == Kind::Auto => {
-                let reason = format!("backing {backing} cannot be used: {reason}");
-                tracing::info!("{reason}");
-                reasons.push(reason);
+            Err(BackingError::Unavailable { reason, .. }) => {
+                let error = BackingError::Unavailable { backing: engine.name(), reason };
+                if options.kind != Kind::Auto {
+                    return Err(error);
+                }
+                tracing::info!("{error}");
+                reasons.push(error.to_string());
             }
             Err(error) => return Err(error),
         }
@@ -84,7 +88,15 @@ async fn real(
         note.push_str("; ");
         note.push_str(reason);
     }
-    Ok(Arc::new(super::machines::Machines::new(ground, engine, note)))
+    let machines = super::machines::Machines::new(ground, engine, note);
+    if let Err(error) = machines.try_one().await {
+        machines.shut_down().await?;
+        return Err(BackingError::Unavailable {
+            backing: engine.name(),
+            reason: format!("a machine made on trial does not boot: {error}"),
+        });
+    }
+    Ok(Arc::new(machines))
 }
 
 /// A backing with real machines, which only Linux has.

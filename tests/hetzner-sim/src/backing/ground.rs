@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::choice::Options;
 use super::command::io;
 use super::engine::Engine;
+use super::group::Group;
 use super::root_fs::Builder;
 use super::stack::Stack;
 use super::{BackingError, tools};
@@ -41,14 +42,10 @@ impl Ground {
     /// # Errors
     /// What cannot be had here; nothing of it is left then.
     pub(crate) async fn lay(options: &Options, engine: Engine) -> Result<Self, BackingError> {
-        if !nix::unistd::geteuid().is_root() {
-            return Err(BackingError::Unavailable {
-                backing: engine.name(),
-                reason: "it needs root; run as root (sudo) for real machines".to_owned(),
-            });
-        }
-        tools::ensure(engine.name(), engine.tools()).await?;
+        require_rights()?;
+        Group::of_stack(&options.stack)?;
         let sources = Sources::of_host(options.debian_mirror.as_deref())?;
+        tools::ensure(engine.tools()).await?;
         raise_inotify();
         let stack = Stack::claim(&options.state_dir, &options.stack).await?;
         match Parts::make(&stack, options, &sources).await {
@@ -131,6 +128,33 @@ fn cache_dir(options: &Options) -> Result<PathBuf, BackingError> {
     dir.canonicalize().map_err(io(context))
 }
 
+/// Root, and not the confined one of an ordinary container.
+fn require_rights() -> Result<(), BackingError> {
+    let unavailable = |reason: &str| {
+        Err(BackingError::Unavailable { backing: "real", reason: reason.to_owned() })
+    };
+    if !nix::unistd::geteuid().is_root() {
+        return unavailable("it needs root; run as root (sudo) for real machines");
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if !has_capabilities(&status) {
+        return unavailable(
+            "root here may not mount or lay out networks (no CAP_SYS_ADMIN or CAP_NET_ADMIN); \
+             run on the host itself, or in a container with --privileged",
+        );
+    }
+    Ok(())
+}
+
+/// Whether CAP_NET_ADMIN (12) and CAP_SYS_ADMIN (21) are in force, by the text
+/// of `/proc/self/status`.
+fn has_capabilities(status: &str) -> bool {
+    const NEEDED: u64 = 1 << 12 | 1 << 21;
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & NEEDED == NEEDED)
+}
+
 fn raise_inotify() {
     let now = std::fs::read_to_string(INOTIFY).unwrap_or_default();
     if !now.trim().parse::<u32>().is_ok_and(|now| now < INOTIFY_WANTED) {
@@ -145,5 +169,18 @@ fn raise_inotify() {
             "fs.inotify.max_user_instances is {} and cannot be raised ({error}): keep below 20 machines",
             now.trim()
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_capabilities;
+
+    #[test]
+    fn a_confined_root_is_told_from_a_full_one() {
+        assert!(has_capabilities("Name:\tx\nCapEff:\t000001fffeffffff\n"));
+        // What an ordinary container's root has.
+        assert!(!has_capabilities("CapEff:\t00000000a80425fb\n"));
+        assert!(!has_capabilities(""));
     }
 }

@@ -26,8 +26,8 @@ impl Group {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo")
             .map_err(io("reading /proc/self/mountinfo"))?;
         let root = hierarchy(&mounts).ok_or_else(|| BackingError::Unavailable {
-            backing: "nspawn",
-            reason: "no cgroup v2 hierarchy is mounted; as root: mkdir -p /sys/fs/cgroup/unified \
+            backing: "real",
+            reason: "no cgroup v2 hierarchy is mounted writable; as root: mkdir -p /sys/fs/cgroup/unified \
                      && mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified"
                 .to_owned(),
         })?;

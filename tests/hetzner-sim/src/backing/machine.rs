@@ -109,7 +109,8 @@ impl Machine {
         let console = self.console();
         let child = self.ground.stack.children().start(&self.group, &words, &console).await?;
         let expected = Arc::new(AtomicBool::new(false));
-        let watch = tokio::spawn(watch(child, Arc::clone(&expected), self.name.clone(), console));
+        let watch = Watch { machine: self.name.clone(), lab, port: self.port(), console };
+        let watch = tokio::spawn(watch.until_end(child, Arc::clone(&expected)));
         self.boot = Some(Boot { expected, watch });
         self.await_init().await
     }
@@ -178,12 +179,27 @@ impl Machine {
     }
 }
 
-/// Waits for the end of a boot, and tells of one that nobody asked for.
-async fn watch(mut child: Child, expected: Arc<AtomicBool>, name: String, console: PathBuf) {
-    let ended = child.wait().await;
-    if !expected.load(Ordering::SeqCst) {
+/// Who waits for the end of a boot.
+struct Watch {
+    machine: String,
+    lab: String,
+    port: String,
+    console: PathBuf,
+}
+
+impl Watch {
+    /// Tells of an end that we did not ask for, and then pulls the cable: a
+    /// machine that is off answers nothing, while its namespace would refuse
+    /// connections.
+    async fn until_end(self, mut child: Child, expected: Arc<AtomicBool>) {
+        let ended = child.wait().await;
+        if expected.load(Ordering::SeqCst) {
+            return;
+        }
         let how = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
-        tracing::warn!(machine = %name, %how, console = %file_tail(&console), "a machine went off");
+        let console = file_tail(&self.console);
+        tracing::warn!(machine = %self.machine, %how, %console, "a machine went off");
+        lab::cut(&self.lab, &self.port).await;
     }
 }
 
@@ -231,7 +247,7 @@ mod tests {
     #[test]
     fn the_largest_id_fits_a_port_name() {
         assert_eq!(base36(0), "0");
-        assert_eq!(base36(5_000_000_001), "2aow1jl");
-        assert!(base36(u64::MAX).len() + 1 <= 15);
+        assert_eq!(base36(36 * 36 + 35), "10z");
+        assert!(base36(u64::MAX).len() < 15);
     }
 }

@@ -1,6 +1,7 @@
 //! The backing with real machines.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::JoinSet;
@@ -13,6 +14,9 @@ use crate::lab;
 
 /// The image that there is a root file system for.
 const IMAGE: &str = "debian-13";
+
+/// Address of the machine made on trial, outside of what servers are given.
+const TRIAL: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 254);
 
 /// One machine, and the order of what is done to it.
 type Slot = Arc<tokio::sync::Mutex<Machine>>;
@@ -30,6 +34,25 @@ impl Machines {
     pub(crate) fn new(ground: Ground, engine: Engine, note: String) -> Self {
         let ground = Arc::new(ground);
         Self { ground, engine, note, slots: Mutex::default() }
+    }
+
+    /// Boots a machine and removes it, to see whether this host can: no look at
+    /// its parts tells as much.
+    ///
+    /// # Errors
+    /// It does not boot.
+    pub(crate) async fn try_one(&self) -> Result<(), BackingError> {
+        let trial = MachineSpec {
+            id: 0,
+            name: "trial".to_owned(),
+            ipv4: TRIAL,
+            image: IMAGE.to_owned(),
+            location: String::new(),
+            user_data: None,
+            authorized_keys: Vec::new(),
+        };
+        self.create(trial).await?;
+        self.destroy(0).await
     }
 
     fn slots(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Slot>> {

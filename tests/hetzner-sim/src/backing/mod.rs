@@ -39,7 +39,7 @@ use serde::Serialize;
 pub type BackingFuture<'a> = Pin<Box<dyn Future<Output = Result<(), BackingError>> + Send + 'a>>;
 
 /// All a backing needs to know to lay down and boot one machine.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct MachineSpec {
     /// Id of the server in the API.
     pub id: u64,
@@ -55,6 +55,19 @@ pub struct MachineSpec {
     pub user_data: Option<String>,
     /// Public keys of the SSH keys named at creation, OpenSSH one-line form.
     pub authorized_keys: Vec<String>,
+}
+
+/// Without the user data, which may hold secrets.
+impl std::fmt::Debug for MachineSpec {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("MachineSpec")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("ipv4", &self.ipv4)
+            .field("image", &self.image)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A change of power.
@@ -78,6 +91,14 @@ pub enum BackingError {
         /// Name of the backing.
         backing: &'static str,
         /// What is missing, and what would make it possible.
+        reason: String,
+    },
+    /// The stack cannot have its name now, or never.
+    #[error("stack {stack:?}: {reason}")]
+    Stack {
+        /// The name.
+        stack: String,
+        /// What is in the way.
         reason: String,
     },
     /// The image named has no root file system here.

@@ -146,13 +146,9 @@ fn check_name(name: &str) -> Result<(), BackingError> {
     if shaped && !like_machine {
         return Ok(());
     }
-    Err(BackingError::Unavailable {
-        backing: "nspawn",
-        reason: format!(
-            "{name:?} is no name for a stack: use up to 32 lower-case letters, digits and \
-             hyphens, not ending in -n and a number"
-        ),
-    })
+    let reason = "a stack is named by up to 32 lower-case letters, digits and hyphens, \
+                  not ending in -n and a number";
+    Err(BackingError::Stack { stack: name.to_owned(), reason: reason.to_owned() })
 }
 
 /// The right to a stack's name on this host. The kernel lets go of it when its
@@ -173,11 +169,9 @@ impl Lock {
                 Ok(()) => {}
                 Err(std::fs::TryLockError::Error(error)) => return Err(io(context)(error)),
                 Err(std::fs::TryLockError::WouldBlock) => {
-                    return Err(BackingError::Unavailable {
-                        backing: "nspawn",
-                        reason: format!(
-                            "a live run has the stack {stack:?}; end it, or use another name"
-                        ),
+                    return Err(BackingError::Stack {
+                        stack: stack.to_owned(),
+                        reason: "a live run has this name; end it, or use another".to_owned(),
                     });
                 }
             }

@@ -26,9 +26,16 @@ const KEYRING: Tool = ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 const POLICY_TEXT: &str =
     "#!/bin/sh\n# put here by hetzner-sim while it installs packages\nexit 101\n";
-/// Services that the packages would start, now or at the next boot, listening
-/// on all addresses. We run our own instead.
-const SERVICES: [&str; 1] = ["apt-cacher-ng"];
+/// What packages would start at the next boot, with its package. One listens
+/// on all addresses, and we run our own; the rest is of no use here.
+const SERVICES: [(&str, &str); 6] = [
+    ("apt-cacher-ng", "apt-cacher-ng.service"),
+    ("podman", "podman.service"),
+    ("podman", "podman.socket"),
+    ("podman", "podman-auto-update.service"),
+    ("podman", "podman-auto-update.timer"),
+    ("podman", "podman-restart.service"),
+];
 const INSTALL_LIMIT: Duration = Duration::from_secs(900);
 
 /// Sees to it that `special` and what all backings share is there.
@@ -36,7 +43,7 @@ const INSTALL_LIMIT: Duration = Duration::from_secs(900);
 /// # Errors
 /// Something is missing and cannot be installed here; the text says what to
 /// install.
-pub(crate) async fn ensure(backing: &'static str, special: &[Tool]) -> Result<(), BackingError> {
+pub(crate) async fn ensure(special: &[Tool]) -> Result<(), BackingError> {
     let wanted: Vec<Tool> = SHARED.iter().chain(special).chain([&KEYRING]).copied().collect();
     let packages = missing(&wanted);
     if packages.is_empty() {
@@ -44,7 +51,7 @@ pub(crate) async fn ensure(backing: &'static str, special: &[Tool]) -> Result<()
     }
     let list = packages.join(" ");
     let unavailable = |why: &str| BackingError::Unavailable {
-        backing,
+        backing: "real",
         reason: format!(
             "{why}; install the Debian packages {list} (or what brings their programs)"
         ),
@@ -82,7 +89,6 @@ fn find(program: &str) -> Option<PathBuf> {
 }
 
 async fn install(packages: &[&'static str]) -> Result<(), BackingError> {
-    let fresh: Vec<_> = SERVICES.into_iter().filter(|service| packages.contains(service)).collect();
     let policy = Policy::deny()?;
     let mut words =
         vec!["DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=300"];
@@ -98,8 +104,10 @@ async fn install(packages: &[&'static str]) -> Result<(), BackingError> {
     drop(policy);
     done?;
     if find("systemctl").is_some() {
-        for service in fresh {
-            run("systemctl", &["disable", "--quiet", service]).await?;
+        for (package, service) in SERVICES {
+            if packages.contains(&package) {
+                run("systemctl", &["disable", "--quiet", service]).await?;
+            }
         }
     }
     Ok(())

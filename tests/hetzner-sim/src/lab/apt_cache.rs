@@ -15,9 +15,12 @@ use crate::backing::children::Children;
 use crate::backing::command::{file_tail, io};
 use crate::backing::group::Group;
 
-/// Ports tried. apt-cacher-ng 3.7.4 refuses ports above 32767 (observed), and
-/// from 32768 on the kernel hands them out by itself.
-const PORTS: std::ops::Range<u16> = 24_100..24_200;
+/// Ports tried, from one that follows from the process id, so that runs that
+/// start together do not try the same. apt-cacher-ng 3.7.4 refuses ports above
+/// 32767 (observed), and from 32768 on the kernel hands them out by itself.
+const FIRST_PORT: u16 = 24_000;
+const PORTS: u16 = 8_000;
+const TRIES: u16 = 50;
 /// How long it may take to listen.
 const START_SECS: u64 = 20;
 
@@ -57,7 +60,9 @@ impl AptCache {
         make(&packages)?;
         let log = run_dir.join("output.log");
         let mut last = String::new();
-        for port in PORTS {
+        let offset = (std::process::id() % u32::from(PORTS)) as u16;
+        for turn in 0..TRIES {
+            let port = FIRST_PORT + (offset + turn) % PORTS;
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             if TcpListener::bind(address).is_err() {
                 continue;

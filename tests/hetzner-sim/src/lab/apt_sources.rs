@@ -37,7 +37,7 @@ impl Sources {
         };
         if lines.is_empty() {
             return Err(BackingError::Unavailable {
-                backing: "nspawn",
+                backing: "real",
                 reason: "the host's apt sources name no Debian mirror to make machines from; \
                          name one with --debian-mirror URL"
                     .to_owned(),

@@ -146,9 +146,13 @@ pub(crate) async fn plug(
 /// # Errors
 /// The namespace is there and cannot be removed.
 pub(crate) async fn unplug(lab: &str, machine: &str, port: &str) -> Result<(), BackingError> {
-    // Both ends of the cable go with either; it is there or it is not.
-    let _ = run("ip", &["-n", lab, "link", "del", port]).await;
+    cut(lab, port).await;
     remove(machine).await
+}
+
+/// Removes a machine's cable, both ends with it; none is fine.
+pub(crate) async fn cut(lab: &str, port: &str) {
+    let _ = run("ip", &["-n", lab, "link", "del", port]).await;
 }
 
 /// Removes a namespace; nothing there is fine.

@@ -8,8 +8,9 @@
 
 mod run;
 
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -30,10 +31,14 @@ async fn work_and_leave_nothing(kind: Kind, stack: &str) {
     let folder = tempfile::tempdir().unwrap();
     let run = Run::new(stack, folder.path());
     let start = Instant::now();
-    let Some(backing) = run.backing(kind).await else {
+    let host = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = host.local_addr().unwrap().port();
+    let Some(backing) = run.backing(kind, &[port]).await else {
         return;
     };
     say("laid out", start);
+    assert_eq!(backing.info().netns.unwrap(), format!("/run/netns/{}", run.lab()));
+    reaches_the_host(&run, &host);
     let one = run.node(5_000_000_001, 10);
     let two = run.node(5_000_000_002, 11);
 
@@ -53,12 +58,22 @@ async fn work_and_leave_nothing(kind: Kind, stack: &str) {
     say("a package installed", start);
     reaches_nothing_outside(&run, &one);
 
+    say("seen to reach nothing outside", start);
+
     // What is on its disk survives a change of power, what is in memory not.
     run.ssh(&two, "sudo touch /root/kept /run/lost && sync");
     backing.power(two.spec.id, Power::Reset).await.unwrap();
     run.await_login(&two);
     assert!(run.ssh(&two, "sudo test -e /root/kept").status.success());
     assert!(!run.ssh(&two, "sudo test -e /run/lost").status.success());
+    say("one reset", start);
+
+    // Switched off from inside, it is as silent as one switched off by us.
+    run.ssh(&two, "sudo systemctl poweroff");
+    run.await_silence(&two);
+    say("one off by its own", start);
+    backing.power(two.spec.id, Power::On).await.unwrap();
+    run.await_login(&two);
     backing.power(two.spec.id, Power::Off).await.unwrap();
     assert!(!run.ssh(&two, "true").status.success());
     backing.power(two.spec.id, Power::On).await.unwrap();
@@ -81,6 +96,19 @@ async fn work_and_leave_nothing(kind: Kind, stack: &str) {
     backing.shut_down().await.unwrap();
     say("shut down", start);
     assert_eq!(run.left_overs(), [""; 0]);
+}
+
+/// The port forwarded leads out of the lab, and no other does.
+fn reaches_the_host(run: &Run, host: &TcpListener) {
+    let port = host.local_addr().unwrap().port();
+    let greet = std::thread::scope(|scope| {
+        scope.spawn(|| host.accept().unwrap().0.write_all(b"hello").unwrap());
+        run.inside(&format!("exec 3<>/dev/tcp/127.0.0.1/{port}; head -c 5 <&3"))
+    });
+    assert_eq!(text(&greet), "hello");
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port();
+    assert!(!run.inside(&format!("</dev/tcp/127.0.0.1/{port}")).status.success());
 }
 
 fn booted_well(run: &Run, node: &Node) {
@@ -112,16 +140,20 @@ fn reaches_nothing_outside(run: &Run, node: &Node) {
     assert!(!run.ssh(node, resolve).status.success());
 }
 
-/// Tells the holder below where to hold machines.
+/// Set for the process that the test below starts of itself and kills: the
+/// folder of its run.
 const HOLD: &str = "HETZNER_SIM_TEST_HOLD";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_run_left_is_cleaned_up() {
+    if let Some(folder) = std::env::var_os(HOLD) {
+        return hold_machines(&PathBuf::from(folder)).await;
+    }
     let folder = tempfile::tempdir().unwrap();
     let run = Run::new("test-dead", folder.path());
     let start = Instant::now();
     let mut holder = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_run_to_be_killed", "--nocapture"])
+        .args(["--exact", "what_a_killed_run_left_is_cleaned_up", "--nocapture"])
         .env(HOLD, folder.path())
         .stdout(Stdio::piped())
         .spawn()
@@ -150,14 +182,10 @@ async fn what_a_killed_run_left_is_cleaned_up() {
     assert_eq!(again, [""; 0]);
 }
 
-/// Not a test by itself: the process that the test above kills.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_to_be_killed() {
-    let Some(folder) = std::env::var_os(HOLD).map(PathBuf::from) else {
-        return;
-    };
-    let run = Run::new("test-dead", &folder);
-    let Some(backing) = run.backing(Kind::Nspawn).await else {
+/// Boots four machines at once and waits for its end.
+async fn hold_machines(folder: &Path) {
+    let run = Run::new("test-dead", folder);
+    let Some(backing) = run.backing(Kind::Nspawn, &[]).await else {
         return;
     };
     let nodes: Vec<_> = (0..4).map(|n| run.node(6_000_000_000 + u64::from(n), 20 + n)).collect();

@@ -58,14 +58,14 @@ impl Run {
     }
 
     /// The backing, or nothing and a line that says why.
-    pub async fn backing(&self, kind: Kind) -> Option<Arc<dyn Backing>> {
+    pub async fn backing(&self, kind: Kind, forwards: &[u16]) -> Option<Arc<dyn Backing>> {
         let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).try_init();
         let options = Options {
             kind,
             stack: self.stack.clone(),
             state_dir: self.state_dir(),
             cache_dir: Some(cache_dir()),
-            forwards: Vec::new(),
+            forwards: forwards.to_vec(),
             debian_mirror: None,
         };
         match choose(&options).await {
@@ -120,6 +120,24 @@ impl Run {
             .arg(command)
             .output()
             .unwrap()
+    }
+
+    /// Runs a line of bash inside the lab.
+    pub fn inside(&self, line: &str) -> Output {
+        Command::new("nsenter")
+            .arg(format!("--net=/run/netns/{}", self.lab()))
+            .args(["timeout", "10", "bash", "-c", line])
+            .output()
+            .unwrap()
+    }
+
+    /// Waits until nobody has the node's address.
+    pub fn await_silence(&self, node: &Node) {
+        let start = Instant::now();
+        let connect = format!("</dev/tcp/{}/22", node.spec.ipv4);
+        while !text(&self.inside(&connect)).contains("No route to host") {
+            assert!(start.elapsed() < Duration::from_secs(60), "it still answers");
+        }
     }
 
     /// Waits until a login works. The user data is applied some time after
