@@ -37,7 +37,7 @@ pub fn list_query(kind: Kind, pairs: &Pairs) -> Result<ListQuery, ApiError> {
             "id" if kind == Kind::Action => query.ids.push(number(key, value)?),
             "sort" => query.sort.push(sort_key(kind, value)?),
             "page" => query.page = at_least_one(key, value)?,
-            // [documented] 25 if absent, 50 at most; [observed] more is cut.
+            // [documented] 25 if absent, 50 at most; [assumed] more is cut.
             "per_page" => query.per_page = at_least_one(key, value)?.min(50),
             _ => {}
         }

@@ -170,7 +170,7 @@ pub(super) fn pricing() -> Value {
 }
 
 /// Net and gross as decimal text; real answers carry many more digits than
-/// cents have. [observed]
+/// cents have. [assumed]
 fn price(net: u64) -> Value {
     amount(u128::from(net) * 1_000_000)
 }

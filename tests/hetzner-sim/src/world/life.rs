@@ -1,9 +1,9 @@
 //! What happens to servers when their actions end.
 
-use super::World;
 use super::action::{Ending, Failure, Outcome};
 use super::operation::Kind;
 use super::server::Status;
+use super::{Event, World};
 use crate::settings::span;
 
 impl World {
@@ -65,10 +65,8 @@ impl World {
         server.held_by = None;
         server.status = match (ending, worked) {
             (Ending::Nothing, _) => server.status,
-            // [observed] a creation passes through `off`; here it is skipped
-            // when the start follows at once.
-            (Ending::Created { start: Some(_) }, true) => Status::Starting,
-            // [assumed] what a failed action leaves behind
+            // [observed] a creation passes through `off` on its way to
+            // `starting`; [assumed] what a failed action leaves behind
             (Ending::Created { .. } | Ending::Deleted, _) => Status::Off,
             (Ending::Started, true) | (Ending::Stopped, false) | (Ending::Restarted, _) => {
                 Status::Running
@@ -79,7 +77,9 @@ impl World {
         match failure {
             None => {
                 server.held_by = Some(next);
-                self.run_action_for(next, span(self.settings.times.start_secs));
+                let lasts = span(self.settings.times.start_secs);
+                self.run_action_for(next, lasts);
+                self.schedule(lasts / 2, Event::StartSeen { server: id, action: next });
             }
             // [assumed] what was to follow fails with the same reason.
             Some(failure) => {
@@ -89,6 +89,15 @@ impl World {
                     action.outcome = Outcome::Error(failure);
                 }
             }
+        }
+    }
+
+    /// A start after a creation is seen in the status.
+    pub(super) fn start_seen(&mut self, server: u64, action: u64) {
+        if let Some(server) = self.servers.get_mut(&server)
+            && server.held_by == Some(action)
+        {
+            server.status = Status::Starting;
         }
     }
 

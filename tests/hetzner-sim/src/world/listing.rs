@@ -56,8 +56,8 @@ impl World {
         paged(rows, query)
     }
 
-    /// [documented] ids that are not there are left out; [observed] no more
-    /// than one page of 25 is answered.
+    /// [documented] ids that are not there are left out; [assumed] no
+    /// more than one page of 25 is answered.
     pub(super) fn actions_by_id(&self, project: ProjectId, ids: &[u64]) -> Vec<u64> {
         self.actions
             .values()
@@ -172,6 +172,7 @@ fn is_wanted(row: &Row<'_>, query: &ListQuery) -> bool {
         && among(&query.status, row.status)
         && among(&query.types, row.kind)
         && (query.ids.is_empty() || query.ids.contains(&row.id))
+        // [assumed] left out unless asked for
         && (query.include_deprecated || !row.deprecated)
         && query.selector.as_ref().is_none_or(|selector| {
             row.labels

@@ -18,6 +18,7 @@ mod listing;
 pub mod operation;
 pub mod placement_group;
 pub mod primary_ip;
+mod project;
 mod removal;
 pub mod server;
 pub mod ssh_key;
@@ -29,13 +30,12 @@ use std::time::Duration;
 use crate::actor::AutoActor;
 use crate::backing::{MachineSpec, Power};
 use crate::clock::EpochMillis;
-use crate::config::TokenSpec;
 use crate::random::Random;
-use crate::settings::{RateScope, Settings};
+use crate::settings::Settings;
 
 use action::{Action, Failure};
 use address::AddressPool;
-use budget::{Budget, Standing};
+use budget::Budget;
 use error::ApiError;
 use firewall::Firewall;
 use operation::{Kind, Operation, Reply};
@@ -108,7 +108,16 @@ impl MachineOrder {
 #[derive(Debug, Clone)]
 enum Event {
     ActionDue(u64),
-    Land { project: ProjectId, operation: Box<Operation>, call: u64 },
+    Land {
+        project: ProjectId,
+        operation: Box<Operation>,
+        call: u64,
+    },
+    /// A server that was just made turns from `off` to `starting`.
+    StartSeen {
+        server: u64,
+        action: u64,
+    },
     ActorStirs,
 }
 
@@ -141,7 +150,8 @@ impl World {
     /// An empty world.
     pub fn new(seed: u64, settings: Settings, has_machines: bool, now: EpochMillis) -> Self {
         let mut random = Random::new(seed);
-        // [observed] ids outgrow 32 bits; here they do from the first one on.
+        // [documented] ids have up to 53 bits; here they outgrow 32 from the
+        // first one on.
         let next_id = (1 << 32) + random.below(1 << 33);
         Self {
             now,
@@ -181,6 +191,7 @@ impl World {
                     let result = self.perform(project, &operation, &Twist::default());
                     self.outputs.push(Output::Landed { call, reply: result.ok() });
                 }
+                Event::StartSeen { server, action } => self.start_seen(server, action),
                 Event::ActorStirs => self.actor_stirs(),
             }
         }
@@ -287,67 +298,6 @@ impl World {
     /// What is left of each offer, to be changed.
     pub fn stock_mut(&mut self) -> &mut Stock {
         &mut self.stock
-    }
-
-    /// The project called so, made if it is new.
-    pub fn project(&mut self, name: &str) -> ProjectId {
-        let at = self.projects.iter().position(|known| known == name);
-        ProjectId(at.unwrap_or_else(|| {
-            self.projects.push(name.to_owned());
-            self.projects.len() - 1
-        }))
-    }
-
-    /// The project called so.
-    pub fn find_project(&self, name: &str) -> Option<ProjectId> {
-        self.projects.iter().position(|known| known == name).map(ProjectId)
-    }
-
-    /// What the project is called.
-    pub fn project_name(&self, project: ProjectId) -> &str {
-        self.projects.get(project.0).map_or("", String::as_str)
-    }
-
-    /// The budget a token draws on.
-    pub fn budget_of(&mut self, token: &TokenSpec) -> &mut Budget {
-        let key = match self.settings.rate.scope {
-            RateScope::Project => format!("project {}", token.project),
-            RateScope::Token => format!("token {}", token.name),
-        };
-        self.budget(key)
-    }
-
-    /// A budget by its key, full if it is new.
-    pub fn budget(&mut self, key: String) -> &mut Budget {
-        let (rate, now) = (&self.settings.rate, self.now);
-        self.budgets.entry(key).or_insert_with(|| Budget::full(rate, now))
-    }
-
-    /// Takes one request off a token's budget, and says how it stands.
-    pub fn spend(&mut self, token: &TokenSpec) -> (bool, Standing) {
-        let (rate, now) = (self.settings.rate.clone(), self.now);
-        let budget = self.budget_of(token);
-        (budget.take(&rate, now), budget.standing(&rate, now))
-    }
-
-    /// How the budget of those without a valid token stands after a request.
-    // [documented] calls without a token count too; that they share one
-    // budget is [assumed].
-    pub fn spend_unknown(&mut self) -> (bool, Standing) {
-        let (rate, now) = (self.settings.rate.clone(), self.now);
-        let budget = self.budget("nobody".to_owned());
-        (budget.take(&rate, now), budget.standing(&rate, now))
-    }
-
-    /// Takes requests off a project's budget, and off that of each of `tokens`.
-    pub fn drain(&mut self, project: &str, tokens: &[TokenSpec], requests: u32) {
-        let (rate, now) = (self.settings.rate.clone(), self.now);
-        self.budget(format!("project {project}")).drain(&rate, now, requests);
-        if rate.scope == RateScope::Token {
-            for token in tokens.iter().filter(|token| token.project == project) {
-                self.budget_of(token).drain(&rate, now, requests);
-            }
-        }
     }
 
     /// The automatic second actor, or none.

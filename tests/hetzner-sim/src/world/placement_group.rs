@@ -42,7 +42,7 @@ impl World {
                 created: self.now,
             },
         );
-        // [documented] the action of this answer is null for an empty group
+        // [documented] the action of this answer is optional
         Ok(Reply::Created(Kind::PlacementGroup, id, None))
     }
 

@@ -156,7 +156,7 @@ impl World {
     ) -> Option<u64> {
         let (wanted, given) = wish;
         if let Some(id) = given {
-            // [documented] a given one is used also with enable_* false
+            // [assumed] a given one is used also with enable_* false
             self.primary_ips.get_mut(&id)?.assignee = Some(server);
             return Some(id);
         }
@@ -170,8 +170,8 @@ impl World {
             PrimaryIp {
                 id,
                 project,
-                // [observed] named after its id, without the server's labels,
-                // and going with it.
+                // [observed] without the server's labels, and going with
+                // it; [assumed] named after its id.
                 name: format!("primary_ip-{id}"),
                 labels: Labels::new(),
                 created: self.now,

@@ -93,7 +93,7 @@ async fn a_creation_ends_not_before_its_machine_is_booted() {
     bench.pass(3600);
     assert_eq!(bench.status(id).await, "initializing");
     machines.finish("create web-1", Ok(())).await;
-    bench.until(id, "starting").await;
+    bench.until(id, "off").await;
     bench.pass(1);
     assert_eq!(bench.status(id).await, "running");
 
@@ -111,7 +111,7 @@ async fn a_deletion_frees_the_name_not_before_its_machine_is_gone() {
     let id = bench.create("web-1").await;
     machines.finish("create web-1", Ok(())).await;
     bench.pass(3);
-    bench.until(id, "starting").await;
+    bench.until(id, "off").await;
     bench.pass(1);
     bench.delete(&format!("/servers/{id}")).await;
     bench.pass(3600);

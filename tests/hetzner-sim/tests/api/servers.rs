@@ -1,5 +1,7 @@
 //! The life of a server.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, draft};
@@ -27,8 +29,10 @@ async fn a_server_goes_from_initializing_to_running() {
     let half = bench.get(&format!("/actions/{action}")).await;
     assert_eq!(half.body["action"]["progress"], 66);
     bench.pass(1);
+    assert_eq!(bench.status(id).await, "off", "on the way to `starting`");
+    bench.sim.advance(Duration::from_millis(500));
     assert_eq!(bench.status(id).await, "starting");
-    bench.pass(1);
+    bench.sim.advance(Duration::from_millis(500));
     let running = bench.get(&format!("/servers/{id}")).await;
     assert_eq!(running.body["server"]["status"], "running");
     assert_eq!(running.body["server"]["locked"], false);
