@@ -54,7 +54,7 @@ impl Api {
     pub async fn make_token(&self, name: &str, scopes: &[&str]) -> Result<String> {
         let body = json!({ "name": name, "scopes": scopes });
         let made = self.call(Method::POST, "/tokens", Some(&body)).await?;
-        text(&made, "/token")
+        text(&made, "/secret")
     }
 
     /// One call that must be answered well; an empty answer is `null`.

@@ -59,7 +59,7 @@ impl DemoNode {
         let missing = |what: &str| XtaskError::Check(format!("{name} has no {what}\n{node:#}"));
         let number = |pointer: &str| node.pointer(pointer).and_then(Value::as_u64);
         Ok(Self {
-            server_id: number("/provider/server_id").ok_or_else(|| missing("server id"))?,
+            server_id: number("/server/id").ok_or_else(|| missing("server id"))?,
             address: text(node, "/ssh/address")?.parse().map_err(|_| missing("address"))?,
             user: text(node, "/ssh/user")?,
             port: number("/ssh/port").ok_or_else(|| missing("SSH port"))?,
