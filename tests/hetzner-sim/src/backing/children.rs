@@ -68,6 +68,8 @@ impl Children {
             .arg(group.path())
             .args(words)
             .env("PATH", search_path())
+            // An interrupt from the keyboard is for us alone; we end them in order.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err);

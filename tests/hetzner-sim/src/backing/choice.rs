@@ -43,8 +43,8 @@ pub struct Options {
 
 /// Makes the backing that `options` asks for. With [`Kind::Auto`] one that
 /// cannot be used is passed over, and the note of the one chosen says why.
-/// The first real backing on a host takes minutes, told on the log. If the
-/// future is dropped before it ends, [`clean_up`] removes what it had begun.
+/// The first real backing on a host takes minutes, told on the log. Dropping
+/// the future, or the backing, removes what was made.
 ///
 /// # Errors
 /// A backing asked for by name that cannot be used here, with what would make

@@ -51,6 +51,8 @@ pub(crate) async fn run_within<A: AsRef<OsStr>>(
     let mut child = Command::new(program)
         .args(args)
         .env("PATH", search_path())
+        // An interrupt from the keyboard must not end a removal half way.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -48,15 +48,9 @@ impl Ground {
         tools::ensure(engine.tools()).await?;
         raise_inotify();
         let stack = Stack::claim(&options.state_dir, &options.stack).await?;
-        match Parts::make(&stack, options, &sources).await {
-            Ok(parts) => Ok(Self { stack, parts }),
-            Err(error) => {
-                if let Err(also) = stack.release().await {
-                    tracing::error!(error = %also, "what was begun cannot be removed");
-                }
-                Err(error)
-            }
-        }
+        // If this fails or is given up, the stack goes and takes all along.
+        let parts = Parts::make(&stack, options, &sources).await?;
+        Ok(Self { stack, parts })
     }
 
     /// What machines are told of themselves.

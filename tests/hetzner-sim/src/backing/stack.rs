@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::BackingError;
 use super::children::Children;
@@ -20,6 +21,7 @@ pub(crate) struct Stack {
     group: Group,
     children: Children,
     lock: Lock,
+    released: AtomicBool,
 }
 
 impl Stack {
@@ -39,7 +41,9 @@ impl Stack {
         let group = Group::of_stack(name)?;
         group.make()?;
         let children = Children::new()?;
-        Ok(Self { name: name.to_owned(), folder, group, children, lock })
+        let name = name.to_owned();
+        let released = AtomicBool::new(false);
+        Ok(Self { name, folder, group, children, lock, released })
     }
 
     /// Folder of this run.
@@ -82,7 +86,33 @@ impl Stack {
         remove_namespaces(&self.name).await?;
         folder::remove(&self.folder).await?;
         self.lock.forget();
+        self.released.store(true, Ordering::SeqCst);
         Ok(())
+    }
+
+    /// [`Self::release`] for where nothing can be awaited.
+    fn release_now(&self) -> Result<(), BackingError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(io("starting a runtime"))?;
+        runtime.block_on(self.release())
+    }
+}
+
+/// A run that ends in the middle, by a panic or an interrupt, leaves nothing
+/// either.
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if self.released.load(Ordering::SeqCst) {
+            return;
+        }
+        // A runtime cannot be started on a thread that has one.
+        let stack: &Self = self;
+        let released = std::thread::scope(|scope| scope.spawn(|| stack.release_now()).join());
+        if let Ok(Err(error)) = released {
+            tracing::error!(%error, stack = self.name, "left for the next run to remove");
+        }
     }
 }
 

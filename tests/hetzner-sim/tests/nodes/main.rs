@@ -140,6 +140,19 @@ fn reaches_nothing_outside(run: &Run, node: &Node) {
     assert!(!run.ssh(node, resolve).status.success());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_panics_or_is_given_up_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Run::new("test-drop", folder.path());
+    let Some(backing) = run.backing(Kind::Nspawn, &[]).await else {
+        return;
+    };
+    backing.create(run.node(7_000_000_001, 30).spec).await.unwrap();
+    assert_ne!(run.left_overs(), [""; 0]);
+    drop(backing);
+    assert_eq!(run.left_overs(), [""; 0]);
+}
+
 /// Set for the process that the test below starts of itself and kills: the
 /// folder of its run.
 const HOLD: &str = "HETZNER_SIM_TEST_HOLD";

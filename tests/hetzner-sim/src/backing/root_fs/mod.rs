@@ -81,7 +81,16 @@ impl Builder<'_> {
         let proxy = format!("Acquire::http::Proxy \"http://{}\"", self.apt.address());
         let include = format!("--include={PACKAGES}");
         let aptopt = format!("--aptopt={proxy}");
+        // So that what a killed build leaves goes with the run.
+        let temporary = format!("TMPDIR={}", self.run_dir.display());
         let mut words: Vec<&std::ffi::OsStr> = vec![
+            // It mounts inside the target, and when killed leaves that to others:
+            // in a mount namespace of its own its mounts end with it.
+            "unshare".as_ref(),
+            "--mount".as_ref(),
+            "--propagation=slave".as_ref(),
+            "env".as_ref(),
+            temporary.as_ref(),
             "mmdebstrap".as_ref(),
             "--mode=root".as_ref(),
             "--variant=minbase".as_ref(),
