@@ -1,0 +1,228 @@
+//! One playbook, as one `ansible-playbook` process: started, watched, ended.
+
+use std::{
+    fs::File, io::Read, os::unix::process::ExitStatusExt, path::PathBuf, process::ExitStatus,
+};
+
+use nix::sys::signal::Signal;
+use nodeyard_domain::timeline::TimelineEntry;
+use nodeyard_engine::{Clock, store::RunStore};
+use tokio::{
+    process::Child,
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior},
+};
+
+use crate::{
+    child,
+    events::{Event, Status, Tally, TaskEvent},
+    failure::Failure,
+    lines::{self, Lines},
+    report::Report,
+    site::Site,
+    verdict::Exit,
+};
+
+/// What a playbook came to.
+pub(crate) struct Ended {
+    pub(crate) exit: Exit,
+    pub(crate) tally: Tally,
+}
+
+/// Runs a playbook to its end, or ends it when the run has to stop.
+///
+/// # Errors
+/// When it cannot be started. How it ended is no error here.
+pub(crate) async fn run<S: RunStore, C: Clock>(
+    site: &Site<'_>,
+    name: &str,
+    report: &mut Report<'_, S, C>,
+) -> Result<Ended, Failure> {
+    site.stop.check()?;
+    report.line(&format!("### {name}.yml"));
+    let mut events = EventsFile::new(site.scratch.path().join(format!("{name}.events")));
+    let mut child = start(site, name, &events)?;
+    let (sender, mut output) = mpsc::channel(256);
+    let readers = [
+        child.stdout.take().map(|stdout| tokio::spawn(lines::forward(stdout, sender.clone()))),
+        child.stderr.take().map(|stderr| tokio::spawn(lines::forward(stderr, sender))),
+    ];
+
+    let mut tally = Tally::default();
+    let mut ticks = tokio::time::interval(site.settings.tempo.events_gap);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut stop = site.stop.clone();
+    let mut stopped = None;
+    let mut kill_at = Instant::now();
+    let status = loop {
+        tokio::select! {
+            status = child.wait() => break status,
+            Some(line) = output.recv() => report.line(&line),
+            _ = ticks.tick() => {
+                tell(name, &mut events, &mut tally, report);
+                report.append_when_due().await;
+            }
+            cause = stop.wait(), if stopped.is_none() => {
+                stopped = Some(cause);
+                child::signal(&child, Signal::SIGTERM);
+                kill_at = Instant::now() + site.settings.tempo.end_grace;
+            }
+            () = tokio::time::sleep_until(kill_at), if stopped.is_some() => {
+                child::signal(&child, Signal::SIGKILL);
+                kill_at = Instant::now() + site.settings.tempo.end_grace;
+            }
+        }
+    };
+    if stopped.is_some() {
+        child::end_all_of(site.scratch.path());
+    }
+    // Something it left running may hold its output open.
+    let drain = async {
+        while let Some(line) = output.recv().await {
+            report.line(&line);
+        }
+    };
+    let _ = tokio::time::timeout(site.settings.tempo.drain_limit, drain).await;
+    for reader in readers.into_iter().flatten() {
+        reader.abort();
+    }
+    tell(name, &mut events, &mut tally, report);
+    let exit = match (stopped, status) {
+        (Some(cause), _) => Exit::Stopped(cause),
+        (None, Ok(status)) => exit_of(status),
+        (None, Err(error)) => {
+            return Err(Failure::of_task(format!("ansible-playbook was lost: {error}")));
+        }
+    };
+    Ok(Ended { exit, tally })
+}
+
+fn start(site: &Site<'_>, name: &str, events: &EventsFile) -> Result<Child, Failure> {
+    let home = site.scratch.path();
+    let mut command = child::tied_command("ansible-playbook", site.search_path(), site.scratch);
+    command
+        .env("ANSIBLE_CONFIG", site.settings.playbooks.join("ansible.cfg"))
+        .env("ANSIBLE_HOME", home.join(".ansible"))
+        .env("ANSIBLE_LOCAL_TEMP", site.scratch.tmp())
+        .env("ANSIBLE_SSH_CONTROL_PATH_DIR", site.scratch.control_sockets())
+        .env("ANSIBLE_NOCOLOR", "1")
+        .env("NODEYARD_EVENTS_FILE", &events.path)
+        // The playbooks' folder may be read-only.
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONUNBUFFERED", "1")
+        .current_dir(&site.settings.playbooks)
+        .arg("-i")
+        .arg(site.scratch.inventory())
+        .arg("-e")
+        .arg(format!("@{}", site.scratch.vars().display()))
+        .arg(site.playbook(name));
+    child::start(&mut command).map_err(|error| Failure::of_task(error.to_string()))
+}
+
+fn exit_of(status: ExitStatus) -> Exit {
+    match status.code() {
+        Some(code) => Exit::Code(code),
+        None => Exit::Signal(status.signal().unwrap_or(0)),
+    }
+}
+
+/// Counts the new events and tells of those that matter.
+fn tell<S: RunStore, C: Clock>(
+    playbook: &str,
+    events: &mut EventsFile,
+    tally: &mut Tally,
+    report: &mut Report<'_, S, C>,
+) {
+    for event in events.read() {
+        tally.add(&event);
+        let entry = match &event {
+            Event::Play { play } => report.entry(format!("play: {play}")),
+            Event::Task(task) => match entry_of(task, report) {
+                Some(entry) => entry,
+                None => continue,
+            },
+            Event::Stats { .. } => {
+                let recap = tally.recap();
+                let text = format!(
+                    "{playbook}.yml ended: ok={} changed={} failed={} unreachable={}",
+                    recap.ok, recap.changed, recap.failed, recap.unreachable
+                );
+                report.entry(text)
+            }
+            Event::Other => continue,
+        };
+        report.note(entry.with("playbook", playbook));
+    }
+}
+
+/// What changed or failed has an entry; of a loop, only the items that failed.
+fn entry_of<S: RunStore, C: Clock>(
+    task: &TaskEvent,
+    report: &mut Report<'_, S, C>,
+) -> Option<TimelineEntry> {
+    let status = match task.status {
+        Status::Changed if task.item.is_none() => "changed",
+        Status::Failed if task.ignored => "ignored",
+        Status::Failed | Status::Unreachable => "failed",
+        _ => return None,
+    };
+    let mut text = format!("{status}: {}", task.task);
+    if let Some(item) = &task.item {
+        text.push_str(&format!(" ({item})"));
+    }
+    if let Some(message) = task.msg.as_deref().filter(|message| !message.is_empty()) {
+        text.push_str(&format!(": {message}"));
+    }
+    let entry = report.entry(text).with("status", status).with("seconds", task.seconds);
+    Some(match &task.role {
+        Some(role) => entry.with("role", role.as_str()),
+        None => entry,
+    })
+}
+
+/// The file the callback plugin writes its events to, read as it grows.
+struct EventsFile {
+    path: PathBuf,
+    file: Option<File>,
+    lines: Lines,
+}
+
+impl EventsFile {
+    fn new(path: PathBuf) -> Self {
+        Self { path, file: None, lines: Lines::default() }
+    }
+
+    /// The events since the last time. The file is small and on a scratch volume: it is read in
+    /// place. What cannot be read yet comes the next time.
+    fn read(&mut self) -> Vec<Event> {
+        if self.file.is_none() {
+            self.file = File::open(&self.path).ok();
+        }
+        let mut bytes = Vec::new();
+        if let Some(file) = &mut self.file {
+            let _ = file.read_to_end(&mut bytes);
+        }
+        self.lines.push(&bytes).iter().filter_map(|line| Event::parse(line)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn events_are_read_as_the_file_grows_and_none_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events");
+        let mut events = EventsFile::new(path.clone());
+        assert_eq!(events.read(), []);
+        let mut file = File::create(path).unwrap();
+        file.write_all(b"{\"event\":\"play\",\"play\":\"a\"}\nno event\n{\"event\":\"pl").unwrap();
+        assert_eq!(events.read(), [Event::Play { play: "a".into() }]);
+        assert_eq!(events.read(), []);
+        file.write_all(b"ay\",\"play\":\"b\"}\n").unwrap();
+        assert_eq!(events.read(), [Event::Play { play: "b".into() }]);
+    }
+}

@@ -1,0 +1,131 @@
+//! What the run tells while it goes on: entries of the job's timeline and pieces of its log,
+//! gathered and appended at intervals.
+
+use jiff::{SignedDuration, Timestamp};
+use nodeyard_domain::{
+    run::Run,
+    timeline::{Source, TimelineEntry},
+};
+use nodeyard_engine::{Clock, store::RunStore};
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+use crate::{log::Log, persist::persist, redaction::Redactor, tempo::Tempo};
+
+/// The most entries a run adds to its job's timeline.
+pub(crate) const MAX_ENTRIES: usize = 400;
+/// Of those, kept for failures and for the run's end.
+const KEPT_FOR_FAILURES: usize = 100;
+
+pub(crate) struct Report<'a, S, C> {
+    store: &'a S,
+    clock: &'a C,
+    run: &'a Run,
+    tempo: Tempo,
+    redactor: Redactor,
+    log: Log,
+    entries: Vec<TimelineEntry>,
+    /// Entries ever noted.
+    noted: usize,
+    last_at: Timestamp,
+    appended: Instant,
+}
+
+impl<'a, S: RunStore, C: Clock> Report<'a, S, C> {
+    pub(crate) fn new(store: &'a S, clock: &'a C, run: &'a Run, tempo: Tempo) -> Self {
+        Self {
+            store,
+            clock,
+            run,
+            tempo,
+            redactor: Redactor::default(),
+            log: Log::default(),
+            entries: Vec::new(),
+            noted: 0,
+            last_at: Timestamp::MIN,
+            appended: Instant::now(),
+        }
+    }
+
+    /// Nothing reported from now on holds this secret.
+    pub(crate) fn know(&mut self, secret: &SecretString) {
+        self.redactor.know(secret);
+    }
+
+    pub(crate) fn redacted(&self, text: &str) -> String {
+        self.redactor.text(text)
+    }
+
+    /// Notes an entry, unless the run has noted too many; failures have some places more.
+    pub(crate) fn note(&mut self, entry: TimelineEntry) {
+        let is_failure = entry.fields.get("status").is_some_and(|status| status == "failed");
+        let room = if is_failure { MAX_ENTRIES } else { MAX_ENTRIES - KEPT_FOR_FAILURES };
+        if self.noted >= room {
+            return;
+        }
+        self.noted += 1;
+        let entry = if self.noted == MAX_ENTRIES - KEPT_FOR_FAILURES {
+            let text =
+                format!("a run notes {MAX_ENTRIES} entries at most: see its log for the rest");
+            self.entry(text)
+        } else {
+            entry
+        };
+        self.entries.push(entry);
+    }
+
+    /// An entry of this run: redacted, and later than the one before.
+    pub(crate) fn entry(&mut self, message: impl AsRef<str>) -> TimelineEntry {
+        let next = self.last_at.checked_add(SignedDuration::from_micros(1));
+        self.last_at = self.clock.now().max(next.unwrap_or(self.last_at));
+        let message = self.redactor.text(message.as_ref());
+        TimelineEntry::new(self.last_at, Source::Run, message).with("run", self.run.number)
+    }
+
+    pub(crate) fn say(&mut self, message: impl AsRef<str>) {
+        let entry = self.entry(message);
+        self.note(entry);
+    }
+
+    /// Adds a line of a child's output to the log.
+    pub(crate) fn line(&mut self, line: &str) {
+        if let Some(clean) = self.redactor.line(line) {
+            self.log.add(&clean);
+        }
+    }
+
+    /// Appends what was gathered if the last time is long enough ago. What the store refuses now
+    /// is offered again the next time.
+    pub(crate) async fn append_when_due(&mut self) {
+        if self.appended.elapsed() >= self.tempo.report_gap {
+            self.append(false).await;
+            self.appended = Instant::now();
+        }
+    }
+
+    /// Appends everything. A report that cannot be stored does not change the run's result.
+    pub(crate) async fn close(&mut self) {
+        self.append(true).await;
+    }
+
+    async fn append(&mut self, insist: bool) {
+        let Self { store, run, entries, log, tempo, .. } = self;
+        if !entries.is_empty() {
+            let batch = entries.as_slice();
+            let append = async || store.append_timeline(&run.job_id, batch).await;
+            match persist("appending to the timeline", tempo.retry_pause, |_| insist, append).await
+            {
+                Ok(()) => entries.clear(),
+                Err(error) => return tracing::warn!(%error, "the timeline was not appended to"),
+            }
+        }
+        log.close_piece();
+        while let Some((number, text)) = log.piece() {
+            let append = async || store.append_log(&run.job_id, run.number, number, text).await;
+            match persist("appending to the log", tempo.retry_pause, |_| insist, append).await {
+                Ok(()) => log.stored(),
+                Err(error) => return tracing::warn!(%error, "the log was not appended to"),
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A run that succeeds.
+
+use nodeyard_domain::{
+    readiness::ReadinessCode,
+    run::Recap,
+    timeline::Source,
+    wake::{Wake, WakeReason},
+};
+
+use crate::machine::{Machine, host_key};
+
+#[tokio::test]
+async fn a_new_node_is_configured_and_its_result_recorded() {
+    let machine = Machine::new();
+    machine.put("ssh.plan", "refused\nother\ndenied\n");
+    machine.perform().await.unwrap();
+
+    let result = machine.world.result();
+    assert_eq!((result.code, result.message.as_str()), (None, ""));
+    // Five playbooks of which four count, one change for the key, two for the switch, three for web.
+    assert_eq!(result.recap, Recap { ok: 20, changed: 6, failed: 0, unreachable: 0, skipped: 4 });
+    let found: Vec<_> = result.readiness.iter().map(|it| (it.code, it.ok, it.warning)).collect();
+    let expected =
+        [(ReadinessCode::DiskLow, true, false), (ReadinessCode::RebootRequired, false, true)];
+    assert_eq!(found, expected);
+
+    let played = ["boot", "host_key_prepare", "host_key_switch", "web", "readiness"];
+    assert_eq!(machine.lines("played"), played);
+    let pins = machine.world.state().pins.clone().unwrap();
+    assert_eq!((pins.current, pins.next, pins.replaced), (host_key(2), None, true));
+    let job = machine.request().job;
+    assert_eq!(machine.world.state().wakes, [Wake::new(job, WakeReason::Run)]);
+}
+
+#[tokio::test]
+async fn timeline_and_log_tell_what_happened_in_order() {
+    let machine = Machine::new();
+    machine.put("ssh.plan", "refused\nrefused\n");
+    machine.world.state().failing_timeline = 1;
+    machine.perform().await.unwrap();
+
+    let messages = machine.world.messages();
+    assert_eq!(messages[0], "run 1 began");
+    assert_eq!(
+        messages[1],
+        "waiting for the node: ssh: connect to host 198.18.0.10 port 22: Connection refused"
+    );
+    // The same reason is told once.
+    assert_eq!(messages[2], "logged in to the node");
+    assert!(messages.contains(&"changed: Install nginx".to_owned()), "{messages:?}");
+    assert!(messages.contains(&"web.yml ended: ok=5 changed=3 failed=0 unreachable=0".to_owned()));
+    assert!(messages.contains(&"readiness: RebootRequired: kernel".to_owned()));
+    assert_eq!(messages.last().unwrap(), "run 1 succeeded");
+
+    let state = machine.world.state();
+    assert!(state.timeline.iter().all(|entry| entry.source == Source::Run));
+    assert!(state.timeline.windows(2).all(|pair| pair[0].at < pair[1].at), "times are in order");
+    assert_eq!(state.timeline[0].fields["playbooks_digest"].as_str().unwrap().len(), 64);
+    let numbers: Vec<u32> = state.log.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, (0..numbers.len()).map(|it| it as u32).collect::<Vec<_>>());
+    drop(state);
+    let log = machine.world.log_text();
+    assert!(log.contains("### web.yml\noutput of web\n"), "{log}");
+}
+
+#[tokio::test]
+async fn a_second_run_changes_nothing_and_leaves_the_host_key_alone() {
+    let machine = Machine::configured();
+    machine.perform().await.unwrap();
+    let result = machine.world.result();
+    assert_eq!((result.code, result.recap.changed), (None, 0));
+    assert_eq!(machine.lines("played"), ["boot", "web", "readiness"]);
+}
+
+#[tokio::test]
+async fn the_playbooks_get_the_inventory_and_the_variables_of_the_run() {
+    let machine = Machine::configured();
+    let mut state = machine.world.state();
+    state.run.vars.insert("timezone".into(), "{{ lookup('pipe', 'id') }}".into());
+    state.run.authorized_keys = vec!["ssh-ed25519 AAAAuser somebody".into()];
+    let node = state.run.node_id.to_string();
+    drop(state);
+    machine.perform().await.unwrap();
+
+    let inventory: serde_json::Value = serde_json::from_str(&machine.read("inventory")).unwrap();
+    let host = &inventory["all"]["hosts"][&node];
+    assert_eq!(
+        (&host["ansible_host"], &host["ansible_user"]),
+        (&"198.18.0.10".into(), &"nodeyard".into())
+    );
+    let common = host["ansible_ssh_common_args"].as_str().unwrap();
+    assert!(common.contains(&format!("-o HostKeyAlias={node} -o UserKnownHostsFile=")));
+    let vars: serde_json::Value = serde_json::from_str(&machine.read("vars")).unwrap();
+    assert_eq!(vars["profile"], "web");
+    let plain = &vars["profile_vars"]["timezone"]["__ansible_unsafe"];
+    assert_eq!(plain, "{{ lookup('pipe', 'id') }}");
+    assert_eq!(
+        vars["ssh_authorized_keys"][0]["__ansible_unsafe"],
+        "ssh-ed25519 AAAAmanaged nodeyard"
+    );
+    assert_eq!(vars["ssh_authorized_keys"][1]["__ansible_unsafe"], "ssh-ed25519 AAAAuser somebody");
+}
+
+#[tokio::test]
+async fn a_result_on_record_is_left_alone_and_the_wake_sent_again() {
+    let machine = Machine::configured();
+    machine.perform().await.unwrap();
+    let first = machine.world.result();
+    machine.perform().await.unwrap();
+    assert_eq!(machine.world.state().results, [first]);
+    assert_eq!(machine.world.state().wakes.len(), 2);
+    assert_eq!(machine.lines("played").len(), 3, "nothing was played again");
+}
+
+#[tokio::test]
+async fn a_result_outlasts_a_store_that_fails_for_a_moment() {
+    let machine = Machine::configured();
+    machine.world.state().failing_finish = 3;
+    machine.perform().await.unwrap();
+    assert_eq!(machine.world.state().results.len(), 1);
+}
