@@ -19,8 +19,8 @@ pub fn cloud_config(host_name: &str, authorized_keys: &[String], host_key: &Host
         "disable_root": true,
         "ssh_pwauth": false,
         "ssh_deletekeys": true,
-        // Only the delivered key: the node makes its own at the first configuration.
-        "ssh_genkeytypes": [],
+        // With `ssh_keys` given nothing is generated; the list may not be empty.
+        "ssh_genkeytypes": ["ed25519"],
         "ssh_keys": {
             "ed25519_private": host_key.private,
             "ed25519_public": host_key.public,
