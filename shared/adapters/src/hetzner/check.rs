@@ -9,10 +9,10 @@ use nodeyard_engine::provider::TokenReport;
 
 use super::{
     key,
+    managed_key::{by_fingerprint, created, own_name},
     projection::{KeyView, view},
     request,
     session::Line,
-    ssh_key::{by_fingerprint, created, own_name},
     transport::Call,
 };
 

@@ -8,6 +8,9 @@ use super::transport::Answer;
 /// Messages end up in job records, which are small.
 const MAX_MESSAGE_CHARS: usize = 300;
 
+/// How a type that is not sold in a location is refused.
+const UNSUPPORTED_LOCATION: &str = "unsupported location for server type";
+
 /// An answer that cannot be read: it tells neither success nor failure.
 pub(super) fn unreadable(message: &str) -> ProviderFailure {
     ProviderFailure::new(FailureClass::Unknown, "unreadable", message)
@@ -68,7 +71,12 @@ impl Answer {
                 status => unreadable(&format!("status {status} without the API's error body")),
             };
         };
-        let class = FailureClass::of(self.status, code, &names(&body, "fields"));
+        let mut fields = names(&body, "fields");
+        // Seen without details: only the message names the field (Karpenter provider, `errors.go`).
+        if text("/error/message").is_some_and(|words| words.contains(UNSUPPORTED_LOCATION)) {
+            fields.push("location".to_owned());
+        }
+        let class = FailureClass::of(self.status, code, &fields);
         let mut message: String =
             text("/error/message").unwrap_or_default().chars().take(MAX_MESSAGE_CHARS).collect();
         let limits = names(&body, "limits");

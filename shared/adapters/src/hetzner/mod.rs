@@ -12,11 +12,11 @@ mod check;
 pub mod drift;
 mod failure;
 pub mod key;
+mod managed_key;
 mod projection;
 mod request;
 mod server;
 mod session;
-mod ssh_key;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -81,7 +81,7 @@ impl<S: Secrets> HetznerProvider<S> {
 
 impl<S: Secrets> Provider for HetznerProvider<S> {
     async fn ensure_key(&self, connection: &Connection, key: &ManagedKey) -> Result<u64> {
-        ssh_key::ensure(&mut self.session(connection, 2).await?, connection, key).await
+        managed_key::ensure(&mut self.session(connection, 2).await?, connection, key).await
     }
 
     async fn find_server(

@@ -54,7 +54,7 @@ pub(super) async fn create<S: Secrets>(
 }
 
 /// The ids first, from loose JSON; nothing that is odd about the rest may lose them.
-fn created(answer: &Answer, body: &CreateServer) -> Result<CreatedServer> {
+pub(super) fn created(answer: &Answer, body: &CreateServer) -> Result<CreatedServer> {
     let json = answer.json()?;
     let server = json.get("server").unwrap_or(&Value::Null);
     let id = loose_id(server.get("id"))
