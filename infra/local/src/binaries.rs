@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::command::{forget_own_package, run_quietly};
+use crate::command::{forget_own_package, interruptible, run_quietly};
 use crate::error::{IoContext, Result, XtaskError};
 use crate::workspace::Workspace;
 
@@ -29,16 +29,19 @@ impl Binaries {
     ///
     /// # Errors
     /// cargo failed; it has said why itself.
-    pub fn build(workspace: &Workspace) -> Result<Self> {
-        let packages: Vec<&str> = FUNCTIONS.iter().copied().chain([TASK, SIMULATOR]).collect();
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    pub async fn build(workspace: &Workspace) -> Result<Self> {
+        let mut cargo = interruptible(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         forget_own_package(&mut cargo).current_dir(workspace.root());
-        cargo.args(["build", "--bins", "--message-format=json-render-diagnostics"]);
-        for package in &packages {
-            cargo.args(["--package", package]);
-        }
-        let output =
-            cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().during("cargo build")?;
+        // The whole workspace, as everywhere: with fewer packages chosen, cargo would choose fewer
+        // features for the crates they share, and compile those crates once more.
+        cargo.args(["build", "--workspace", "--bins"]);
+        cargo.arg("--message-format=json-render-diagnostics");
+        let output = cargo
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .await
+            .during("cargo build")?;
         if !output.status.success() {
             return Err(XtaskError::Command {
                 command: "cargo build".to_owned(),
@@ -46,11 +49,12 @@ impl Binaries {
             });
         }
         let found = executables(&String::from_utf8_lossy(&output.stdout));
-        match packages.iter().find(|package| !found.contains_key(**package)) {
+        let needed = || FUNCTIONS.iter().chain(&[TASK, SIMULATOR]);
+        match needed().find(|name| !found.contains_key(**name)) {
             None => Ok(Self(found)),
-            Some(package) => Err(XtaskError::Answer {
+            Some(name) => Err(XtaskError::Answer {
                 context: "cargo build".to_owned(),
-                detail: format!("named no program {package}"),
+                detail: format!("named no program {name}"),
             }),
         }
     }
@@ -64,12 +68,13 @@ impl Binaries {
     ///
     /// # Errors
     /// `strip` failed or the folder cannot be written.
-    pub fn strip_functions(&self, into: &Path) -> Result<()> {
+    pub async fn strip_functions(&self, into: &Path) -> Result<()> {
         for name in FUNCTIONS {
             let folder = into.join(name);
             std::fs::create_dir_all(&folder).at(&folder)?;
-            let mut strip = Command::new("strip");
-            run_quietly(strip.arg("-o").arg(folder.join("bootstrap")).arg(self.path(name)))?;
+            let mut strip = interruptible("strip");
+            strip.arg("-o").arg(folder.join("bootstrap")).arg(self.path(name));
+            run_quietly(&mut strip).await?;
         }
         Ok(())
     }

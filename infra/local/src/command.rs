@@ -1,28 +1,38 @@
 //! Runs a program to its end.
 
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+
+use tokio::process::Command;
 
 use crate::error::{IoContext, Result, XtaskError};
 
 /// How much of a failed program's output is shown, in bytes.
 const TAIL_BYTES: usize = 4_000;
 
+/// A program that is ended when nobody waits for it any more, as after Ctrl-C.
+pub fn interruptible(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.kill_on_drop(true);
+    command
+}
+
 /// Runs a program whose output nobody needs unless it fails.
 ///
 /// # Errors
 /// It could not be started, or did not end well; with the end of its output.
-pub fn run_quietly(command: &mut Command) -> Result<()> {
-    read_output(command).map(drop)
+pub async fn run_quietly(command: &mut Command) -> Result<()> {
+    read_output(command).await.map(drop)
 }
 
 /// Runs a program and gives back what it wrote to its standard output.
 ///
 /// # Errors
 /// It could not be started, or did not end well; with the end of its output.
-pub fn read_output(command: &mut Command) -> Result<String> {
+pub async fn read_output(command: &mut Command) -> Result<String> {
     let name = describe(command);
-    let output = command.stdin(Stdio::null()).output().during(&name)?;
+    let output = command.stdin(Stdio::null()).output().await.during(&name)?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(text);
@@ -38,9 +48,9 @@ pub fn read_output(command: &mut Command) -> Result<String> {
 ///
 /// # Errors
 /// It could not be started, or did not end well.
-pub fn run_aloud(command: &mut Command) -> Result<()> {
+pub async fn run_aloud(command: &mut Command) -> Result<()> {
     let name = describe(command);
-    let status = command.stdin(Stdio::null()).status().during(&name)?;
+    let status = command.stdin(Stdio::null()).status().await.during(&name)?;
     if status.success() {
         return Ok(());
     }
@@ -52,15 +62,20 @@ pub fn run_aloud(command: &mut Command) -> Result<()> {
 /// Build scripts that watch these variables would otherwise run again, and all that depends on
 /// them be compiled again, whenever cargo is called from here and from a shell in turn.
 pub fn forget_own_package(command: &mut Command) -> &mut Command {
-    for (name, _) in std::env::vars_os() {
-        let is_about_us = name.to_str().is_some_and(|name| {
-            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
-        });
-        if is_about_us {
-            command.env_remove(&name);
-        }
+    for name in own_package_variables() {
+        command.env_remove(name);
     }
     command
+}
+
+/// The variables that [`forget_own_package`] takes out.
+pub fn own_package_variables() -> Vec<OsString> {
+    let is_about_us = |name: &OsString| {
+        name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        })
+    };
+    std::env::vars_os().map(|(name, _)| name).filter(is_about_us).collect()
 }
 
 /// Whether a program is on the search path.
@@ -87,6 +102,7 @@ pub fn tail_of(path: &Path) -> String {
 }
 
 fn describe(command: &Command) -> String {
+    let command = command.as_std();
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
     words.extend(command.get_args().take(4).map(|word| word.to_string_lossy().into_owned()));
     words.join(" ")
@@ -95,15 +111,15 @@ fn describe(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{read_output, tail};
-    use std::process::Command;
+    use super::{interruptible, read_output, tail};
 
-    #[test]
-    fn output_is_read_and_a_failure_tells_what_was_said() {
-        let said = read_output(Command::new("/bin/sh").args(["-c", "echo hello"])).unwrap();
+    #[tokio::test]
+    async fn output_is_read_and_a_failure_tells_what_was_said() {
+        let said = read_output(interruptible("/bin/sh").args(["-c", "echo hello"])).await.unwrap();
         assert_eq!(said, "hello\n");
-        let error = read_output(Command::new("/bin/sh").args(["-c", "echo why >&2; exit 3"]));
-        let text = error.unwrap_err().to_string();
+        let mut failing = interruptible("/bin/sh");
+        let error = read_output(failing.args(["-c", "echo why >&2; exit 3"])).await.unwrap_err();
+        let text = error.to_string();
         assert!(text.contains("why") && text.contains('3'), "{text}");
     }
 

@@ -1,7 +1,7 @@
 //! What the machine itself must have: looked for by program, installed with
 //! apt where that can be done, else named so that a person can install it.
 
-use std::process::Command;
+use tokio::process::Command;
 
 use crate::cli::BackingKind;
 use crate::command::{on_path, run_quietly};
@@ -57,7 +57,7 @@ pub fn can_install() -> bool {
 ///
 /// # Errors
 /// Some are missing and cannot be installed from here; says which packages bring them.
-pub fn ensure(needs: &[Need], report: Report) -> Result<()> {
+pub async fn ensure(needs: &[Need], report: Report) -> Result<()> {
     let packages = missing_packages(needs, on_path);
     if packages.is_empty() {
         return Ok(());
@@ -72,25 +72,27 @@ pub fn ensure(needs: &[Need], report: Report) -> Result<()> {
         });
     }
     report.line(format!("installing with apt: {}", packages.join(" ")));
-    install(&packages)
+    install(&packages).await
 }
 
 /// Installs packages; refreshes apt's lists once if it does not know one of them.
 ///
 /// # Errors
 /// apt failed twice; with the end of its output.
-pub fn install(packages: &[&str]) -> Result<()> {
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command.args(["-q", "-y", "-o", "DPkg::Lock::Timeout=120"]).args(arguments);
-        run_quietly(command.env("DEBIAN_FRONTEND", "noninteractive"))
-    };
+pub async fn install(packages: &[&str]) -> Result<()> {
     let arguments = [&["install", "--no-install-recommends"], packages].concat();
-    if apt(&arguments).is_ok() {
+    if apt(&arguments).await.is_ok() {
         return Ok(());
     }
-    apt(&["update"])?;
-    apt(&arguments)
+    apt(&["update"]).await?;
+    apt(&arguments).await
+}
+
+/// Not interruptible: packages that are half installed would be in everybody's way.
+async fn apt(arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new("apt-get");
+    command.args(["-q", "-y", "-o", "DPkg::Lock::Timeout=120"]).args(arguments);
+    run_quietly(command.env("DEBIAN_FRONTEND", "noninteractive")).await
 }
 
 fn missing_packages(needs: &[Need], is_there: impl Fn(&str) -> bool) -> Vec<&'static str> {

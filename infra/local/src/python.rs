@@ -2,10 +2,9 @@
 //! a list of requirements changes.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
-use crate::command::{read_output, run_quietly};
+use crate::command::{interruptible, read_output, run_quietly};
 use crate::error::{IoContext, Result, XtaskError};
 use crate::prerequisites;
 use crate::report::Report;
@@ -41,15 +40,19 @@ impl Venv {
     ///
     /// # Errors
     /// No Python 3.11 or later, or pip failed.
-    pub fn ensure(workspace: &Workspace, wanted: &[Requirements], report: Report) -> Result<Self> {
+    pub async fn ensure(
+        workspace: &Workspace,
+        wanted: &[Requirements],
+        report: Report,
+    ) -> Result<Self> {
         let start = Instant::now();
         let venv = Self { folder: workspace.venv() };
         if !venv.python().is_file() {
-            venv.create(report)?;
+            venv.create(report).await?;
         }
         let mut installed = false;
         for requirements in wanted {
-            installed |= venv.install(workspace, *requirements)?;
+            installed |= venv.install(workspace, *requirements).await?;
         }
         if installed {
             report.took(start, "Python packages installed in .nodeyard/venv");
@@ -77,35 +80,35 @@ impl Venv {
         self.folder.join("bin")
     }
 
-    fn create(&self, report: Report) -> Result<()> {
-        let python = find_interpreter()?;
-        let make =
-            || run_quietly(Command::new(&python).args(["-m", "venv", "--clear"]).arg(&self.folder));
-        if make().is_ok() {
+    async fn create(&self, report: Report) -> Result<()> {
+        let python = find_interpreter().await?;
+        let mut make = interruptible(&python);
+        make.args(["-m", "venv", "--clear"]).arg(&self.folder);
+        if run_quietly(&mut make).await.is_ok() {
             return Ok(());
         }
         // Debian splits the part that makes environments off Python's own package.
         if prerequisites::can_install() {
             report.line("installing with apt: python3-venv");
-            prerequisites::install(&["python3-venv"])?;
+            prerequisites::install(&["python3-venv"]).await?;
         }
-        make()
+        run_quietly(&mut make).await
     }
 
     /// Installs one list, unless the very same one is installed. Says whether it did.
-    fn install(&self, workspace: &Workspace, requirements: Requirements) -> Result<bool> {
+    async fn install(&self, workspace: &Workspace, requirements: Requirements) -> Result<bool> {
         let file = workspace.path(requirements.file);
         let wanted = std::fs::read_to_string(&file).at(&file)?;
         let stamp = self.stamp(requirements);
         if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
             return Ok(false);
         }
-        let mut pip = Command::new(self.python());
+        let mut pip = interruptible(self.python());
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
         if !requirements.with_dependencies {
             pip.arg("--no-deps");
         }
-        run_quietly(pip.arg("--requirement").arg(&file))?;
+        run_quietly(pip.arg("--requirement").arg(&file)).await?;
         std::fs::write(&stamp, wanted).at(&stamp)?;
         Ok(true)
     }
@@ -116,22 +119,23 @@ impl Venv {
 }
 
 /// The first Python on the search path that is new enough.
-fn find_interpreter() -> Result<PathBuf> {
+async fn find_interpreter() -> Result<PathBuf> {
     let is_new_enough = "import sys; sys.exit(sys.version_info < (3, 11))";
-    ["python3", "python3.13", "python3.12", "python3.11"]
-        .into_iter()
-        .find(|name| run_quietly(Command::new(name).args(["-c", is_new_enough])).is_ok())
-        .map(PathBuf::from)
-        .ok_or_else(|| XtaskError::Missing {
-            what: "Python 3.11 or later".to_owned(),
-            remedy: "install python3 and python3-venv".to_owned(),
-        })
+    for name in ["python3", "python3.13", "python3.12", "python3.11"] {
+        if run_quietly(interruptible(name).args(["-c", is_new_enough])).await.is_ok() {
+            return Ok(PathBuf::from(name));
+        }
+    }
+    Err(XtaskError::Missing {
+        what: "Python 3.11 or later".to_owned(),
+        remedy: "install python3 and python3-venv".to_owned(),
+    })
 }
 
 /// Runs one of our own scripts and gives back what it printed.
 ///
 /// # Errors
 /// It failed; with the end of its output.
-pub fn run_script(venv: &Venv, script: &Path, arguments: &[String]) -> Result<String> {
-    read_output(Command::new(venv.python()).arg(script).args(arguments))
+pub async fn run_script(venv: &Venv, script: &Path, arguments: &[String]) -> Result<String> {
+    read_output(interruptible(venv.python()).arg(script).args(arguments)).await
 }

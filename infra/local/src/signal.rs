@@ -26,7 +26,9 @@ pub async fn asked_to_end() -> Result<()> {
 /// The work's own, or [`XtaskError::Interrupted`].
 pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
-        result = work => result,
+        // First, so that the signals are listened to before the work begins.
+        biased;
         asked = asked_to_end() => asked.and(Err(XtaskError::Interrupted)),
+        result = work => result,
     }
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::cli::{BackingKind, FeedOptions, StackOptions};
-use crate::command::{forget_own_package, read_output};
+use crate::command::{interruptible, own_package_variables, read_output};
 use crate::error::{IoContext, Result, XtaskError};
 use crate::feed;
 use crate::process::Process;
@@ -52,17 +52,17 @@ async fn run(
     report: Report,
 ) -> Result<()> {
     let start = Instant::now();
-    let watch = Watch::start(workspace, venv, &mut state)?;
-    let health = watch.invoke("nodeyard-api", "api-get-health.json")?;
+    let watch = Watch::start(workspace, venv, &mut state).await?;
+    let health = watch.invoke("nodeyard-api", "api-get-health.json").await?;
     expect("GET /health", &health, "/statusCode", &json!(200))?;
-    let refused = watch.invoke("nodeyard-api", "api-post-node.json")?;
+    let refused = watch.invoke("nodeyard-api", "api-post-node.json").await?;
     expect("POST /nodes without a token", &refused, "/statusCode", &json!(401))?;
-    let wakes = watch.invoke("nodeyard-worker", "worker-wakes.json")?;
+    let wakes = watch.invoke("nodeyard-worker", "worker-wakes.json").await?;
     expect("two stray wakes", &wakes, "/batchItemFailures", &json!([]))?;
-    let mixed = watch.invoke("nodeyard-worker", "worker-wakes-one-unreadable.json")?;
+    let mixed = watch.invoke("nodeyard-worker", "worker-wakes-one-unreadable.json").await?;
     let unreadable = mixed.pointer("/batchItemFailures").and_then(Value::as_array).map(Vec::len);
     expect("one unreadable message", &json!({ "failures": unreadable }), "/failures", &json!(1))?;
-    watch.invoke("nodeyard-health", "health-sweep.json")?;
+    watch.invoke("nodeyard-health", "health-sweep.json").await?;
     report.took(start, "cargo lambda watch and invoke: the functions answer the sample events");
 
     let queue = Queue::new()?;
@@ -96,18 +96,21 @@ struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// Starts it with the variables that the deployed worker gets; they are the same for all three.
-    fn start(workspace: &'a Workspace, venv: &Venv, state: &mut StackState) -> Result<Self> {
+    async fn start(workspace: &'a Workspace, venv: &Venv, state: &mut StackState) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .during("finding a free port")?
             .port();
         let program = venv.program("cargo-lambda");
         let mut command = Command::new(&program);
-        forget_own_package(&mut command)
+        for name in own_package_variables() {
+            command.env_remove(name);
+        }
+        command
             .args(["lambda", "watch", "--ignore-changes", "--wait"])
             .args(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()])
             .current_dir(workspace.root())
-            .envs(deployed_environment(workspace, venv, state)?)
+            .envs(deployed_environment(workspace, venv, state).await?)
             .env("AWS_ENDPOINT_URL", &state.aws_url)
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "test")
@@ -123,9 +126,9 @@ impl<'a> Watch<'a> {
     }
 
     /// What a function answers to a sample event.
-    fn invoke(&self, function: &str, event: &str) -> Result<Value> {
+    async fn invoke(&self, function: &str, event: &str) -> Result<Value> {
         let file = Path::new("events").join(event);
-        let mut command = Command::new(&self.program);
+        let mut command = interruptible(&self.program);
         command
             .args(["lambda", "invoke", function, "--output-format", "json"])
             .args(["--invoke-address", "127.0.0.1", "--invoke-port", &self.port.to_string()])
@@ -134,7 +137,7 @@ impl<'a> Watch<'a> {
             .arg("--data-file")
             .arg(file)
             .current_dir(self.workspace.root());
-        let printed = read_output(&mut command)?;
+        let printed = read_output(&mut command).await?;
         serde_json::from_str(&printed).map_err(|error| XtaskError::Answer {
             context: format!("{function} with {event}"),
             detail: format!("{error}\n{printed}"),
@@ -142,7 +145,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-fn deployed_environment(
+async fn deployed_environment(
     workspace: &Workspace,
     venv: &Venv,
     state: &StackState,
@@ -150,7 +153,7 @@ fn deployed_environment(
     let words =
         ["environment", "--endpoint", &state.aws_url, "--function", "nodeyard-local-worker"];
     let script = workspace.path("infra/local/deploy.py");
-    let printed = run_script(venv, &script, &words.map(str::to_owned))?;
+    let printed = run_script(venv, &script, &words.map(str::to_owned)).await?;
     serde_json::from_str(&printed).map_err(|error| XtaskError::Answer {
         context: "the worker's environment".to_owned(),
         detail: error.to_string(),

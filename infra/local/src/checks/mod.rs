@@ -14,6 +14,7 @@ use crate::error::{Result, XtaskError};
 use crate::prerequisites;
 use crate::python::{self, Venv};
 use crate::report::Report;
+use crate::signal::unless_interrupted;
 use crate::workspace::Workspace;
 
 use step::{Action, STEPS, Step};
@@ -23,8 +24,9 @@ use step::{Action, STEPS, Step};
 /// # Errors
 /// A step failed; it has said why itself.
 pub async fn test(workspace: &Workspace, options: &TestOptions, report: Report) -> Result<()> {
-    prerequisites::ensure(prerequisites::STACK, report)?;
-    let venv = Venv::ensure(workspace, &[python::STACK, python::TESTS].concat(), report)?;
+    prerequisites::ensure(prerequisites::STACK, report).await?;
+    let wanted = [python::STACK, python::TESTS].concat();
+    let venv = Venv::ensure(workspace, &wanted, report).await?;
     let wanted = |step: &&Step| options.only.as_ref().is_none_or(|it| step.name.contains(it));
     let steps: Vec<&Step> = STEPS.iter().filter(wanted).collect();
     if steps.is_empty() {
@@ -44,11 +46,13 @@ pub async fn test(workspace: &Workspace, options: &TestOptions, report: Report) 
 
 async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) -> Result<()> {
     match step.action {
-        Action::Program(words) => run_aloud(&mut step::command(workspace, venv, words)),
+        Action::Program(words) => {
+            unless_interrupted(run_aloud(&mut step::command(workspace, venv, words))).await
+        }
         Action::Playbooks(words) => {
             let mut command = step::command(workspace, venv, words);
             command.current_dir(workspace.path("playbooks")).args(step::playbooks(workspace)?);
-            run_quietly(&mut command)
+            unless_interrupted(run_quietly(&mut command)).await
         }
         Action::CargoLambda => cargo_lambda::check(workspace, venv, report).await,
         Action::DemoWithoutMachines => {
@@ -60,7 +64,7 @@ async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) ->
             } else {
                 &["cargo", "test", "--workspace"]
             };
-            run_aloud(&mut step::command(workspace, venv, words))
+            unless_interrupted(run_aloud(&mut step::command(workspace, venv, words))).await
         }
     }
 }

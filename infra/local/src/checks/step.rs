@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::Command;
 
-use crate::command::forget_own_package;
+use tokio::process::Command;
+
+use crate::command::{forget_own_package, interruptible};
 use crate::error::{IoContext, Result};
 use crate::python::Venv;
 use crate::workspace::Workspace;
@@ -67,8 +68,8 @@ pub fn command(workspace: &Workspace, venv: &Venv, words: &[&str]) -> Command {
     let (program, arguments) =
         words.split_first().map_or(("", [].as_slice()), |(first, rest)| (*first, rest));
     let mut command = match program.strip_prefix("venv/") {
-        Some(name) => Command::new(venv.program(name)),
-        None => Command::new(program),
+        Some(name) => interruptible(venv.program(name)),
+        None => interruptible(program),
     };
     forget_own_package(&mut command)
         .args(arguments)

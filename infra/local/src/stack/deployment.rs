@@ -20,7 +20,7 @@ pub const DEPLOYMENT: &str = "local";
 ///
 /// # Errors
 /// A resource could not be created, or an output is missing.
-pub fn deploy(
+pub async fn deploy(
     workspace: &Workspace,
     options: &StackOptions,
     venv: &Venv,
@@ -30,7 +30,7 @@ pub fn deploy(
 ) -> Result<()> {
     let start = Instant::now();
     let code = workspace.stack(&options.stack).join("functions");
-    binaries.strip_functions(&code)?;
+    binaries.strip_functions(&code).await?;
     let parameters = [
         format!("Deployment={DEPLOYMENT}"),
         format!("Architecture={}", architecture()),
@@ -53,7 +53,7 @@ pub fn deploy(
     ];
     arguments.extend(parameters.into_iter().flat_map(|pair| ["--set".to_owned(), pair]));
     let script = workspace.path("infra/local/deploy.py");
-    let printed = run_script(venv, &script, &arguments)?;
+    let printed = run_script(venv, &script, &arguments).await?;
     let outputs: Value = serde_json::from_str(&printed).unwrap_or_default();
     state.api_url = Some(output(&outputs, "ApiUrl")?);
     state.queue_url = Some(output(&outputs, "WakeQueueUrl")?);

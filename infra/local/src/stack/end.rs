@@ -1,11 +1,10 @@
 //! Ends a stack from what is on record, whoever started it and however that ended.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use super::services::EMULATOR_FOLDER;
-use crate::command::read_output;
+use crate::command::{interruptible, read_output};
 use crate::ecs;
 use crate::error::Result;
 use crate::python::{Venv, run_script};
@@ -24,14 +23,14 @@ const GRACE: Duration = Duration::from_secs(60);
 pub async fn end(workspace: &Workspace, stack: &str, report: Report) -> Result<()> {
     let Some(state) = StackState::load(workspace, stack)? else { return Ok(()) };
     let folder = workspace.stack(stack);
-    keep_function_logs(workspace, &state, &folder.join("logs"));
+    keep_function_logs(workspace, &state, &folder.join("logs")).await;
     for process in state.processes.iter().rev() {
         process.end(GRACE).await;
     }
     ecs::end_left_over_tasks(&folder.join("tasks")).await;
     // Unpacked functions, of no use to the next run.
     let _ = std::fs::remove_dir_all(folder.join(EMULATOR_FOLDER));
-    clean_up_machines(workspace, &state, report)?;
+    clean_up_machines(workspace, &state, report).await?;
     StackState::forget(workspace, stack)?;
     report.line(format!("stack {stack} is down; logs are in .nodeyard/{stack}"));
     Ok(())
@@ -39,7 +38,7 @@ pub async fn end(workspace: &Workspace, stack: &str, report: Report) -> Result<(
 
 /// The functions' logs lie in the emulator's memory: they are taken out
 /// before it goes. Missing logs must not keep a stack from ending.
-fn keep_function_logs(workspace: &Workspace, state: &StackState, into: &Path) {
+async fn keep_function_logs(workspace: &Workspace, state: &StackState, into: &Path) {
     let emulator = state.processes.iter().find(|process| process.name == "emulator");
     if !emulator.is_some_and(|process| process.identity.lives()) {
         return;
@@ -47,18 +46,19 @@ fn keep_function_logs(workspace: &Workspace, state: &StackState, into: &Path) {
     let arguments = ["logs", "--endpoint", &state.aws_url, "--into", &into.display().to_string()]
         .map(str::to_owned);
     let script = workspace.path("infra/local/deploy.py");
-    let _ = run_script(&Venv::found(workspace), &script, &arguments);
+    let _ = run_script(&Venv::found(workspace), &script, &arguments).await;
 }
 
 /// Whatever a killed simulator left: machines, mounts, namespaces.
-fn clean_up_machines(workspace: &Workspace, state: &StackState, report: Report) -> Result<()> {
-    let removed = read_output(
-        Command::new(&state.simulator_program)
-            .arg("cleanup")
-            .args(["--stack", &state.stack])
-            .arg("--state-dir")
-            .arg(workspace.nodeyard().join("sim")),
-    )?;
+async fn clean_up_machines(
+    workspace: &Workspace,
+    state: &StackState,
+    report: Report,
+) -> Result<()> {
+    let mut cleanup = interruptible(&state.simulator_program);
+    cleanup.args(["cleanup", "--stack", &state.stack]);
+    cleanup.arg("--state-dir").arg(workspace.nodeyard().join("sim"));
+    let removed = read_output(&mut cleanup).await?;
     for line in removed.lines() {
         report.line(format!("cleaned up: {line}"));
     }

@@ -35,16 +35,16 @@ pub async fn bring_up(
     report: Report,
 ) -> Result<StackState> {
     refuse_or_clear(workspace, &options.stack, report).await?;
-    prerequisites::ensure(prerequisites::STACK, report)?;
-    prepare_machines(options.backing, report)?;
-    let venv = Venv::ensure(workspace, python::STACK, report)?;
+    prerequisites::ensure(prerequisites::STACK, report).await?;
+    prepare_machines(options.backing, report).await?;
+    let venv = Venv::ensure(workspace, python::STACK, report).await?;
 
     let start = Instant::now();
-    let binaries = Binaries::build(workspace)?;
+    let binaries = Binaries::build(workspace).await?;
     report.took(start, "programs built");
 
     let mut state = services::start(workspace, options, &venv, &binaries, report).await?;
-    deployment::deploy(workspace, options, &venv, &binaries, &mut state, report)?;
+    deployment::deploy(workspace, options, &venv, &binaries, &mut state, report).await?;
     let api = Api::of(&state)?;
     state.token = Some(api.make_token("local-admin", &["read", "operate", "admin"]).await?);
     state.save(workspace)?;
@@ -68,11 +68,11 @@ async fn refuse_or_clear(workspace: &Workspace, stack: &str, report: Report) -> 
 }
 
 /// Installs what real machines need, where that may be possible at all.
-fn prepare_machines(backing: BackingKind, report: Report) -> Result<()> {
+async fn prepare_machines(backing: BackingKind, report: Report) -> Result<()> {
     let possible = cfg!(target_os = "linux") && prerequisites::can_install();
     if backing == BackingKind::Auto && !possible {
         // The simulator says why it cannot have machines, and what would make it possible.
         return Ok(());
     }
-    prerequisites::ensure(&prerequisites::machines(backing), report)
+    prerequisites::ensure(&prerequisites::machines(backing), report).await
 }
