@@ -2,43 +2,33 @@
 
 use std::sync::Arc;
 
-use lambda_http::Error;
-use nodeyard_adapters::{
-    aws,
-    clock::{WallClock, random_bits},
-    config::{ApiConfig, process_environment},
-    dynamo::DynamoStore,
-    hetzner::HetznerProvider,
-    secrets::SecretsManager,
-    sqs::SqsQueue,
-    telemetry,
-};
-use nodeyard_api::{
-    app::{App, Ports, Settings},
-    router,
-};
+use nodeyard_adapters::{aws, clock, config, dynamo, hetzner, secrets, sqs, telemetry};
+use nodeyard_api::app::{App, Ports, Settings};
 
 struct Cloud;
 
 impl Ports for Cloud {
-    type Store = DynamoStore;
-    type Queue = SqsQueue;
-    type Provider = HetznerProvider<SecretsManager>;
-    type Secrets = SecretsManager;
+    type Store = dynamo::DynamoStore;
+    type Queue = sqs::SqsQueue;
+    type Provider = hetzner::HetznerProvider<secrets::SecretsManager>;
+    type Secrets = secrets::SecretsManager;
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
+async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init_from_env();
-    let ApiConfig { shared, hetzner_endpoint, control_cidrs } =
-        ApiConfig::parse(process_environment())?;
+    let config = config::ApiConfig::parse(config::process_environment())?;
+    let (shared, control_cidrs) = (config.shared, config.control_cidrs);
     let aws = aws::load().await;
-    let secrets = Arc::new(SecretsManager::new(&aws, shared.secret_prefix));
-    let store = DynamoStore::new(&aws, shared.table);
-    let queue = SqsQueue::new(&aws, shared.wake_queue_url);
-    let provider = HetznerProvider::new(&hetzner_endpoint, Arc::clone(&secrets))?;
-    let settings = Settings { deployment: shared.deployment, control_cidrs };
-    let random = || random_bits().ok();
-    let app = App::<Cloud>::new(store, queue, provider, secrets, settings, WallClock, random);
-    lambda_http::run(router(app)).await
+    let secrets = Arc::new(secrets::SecretsManager::new(&aws, shared.secret_prefix));
+    let app = App::<Cloud>::new(
+        dynamo::DynamoStore::new(&aws, shared.table),
+        sqs::SqsQueue::new(&aws, shared.wake_queue_url),
+        hetzner::HetznerProvider::new(&config.hetzner_endpoint, Arc::clone(&secrets))?,
+        secrets,
+        Settings { deployment: shared.deployment, control_cidrs },
+        clock::WallClock,
+        || clock::random_bits().ok(),
+    );
+    lambda_http::run(nodeyard_api::router(app)).await
 }

@@ -115,3 +115,30 @@ pub fn hold_ceiling(
     );
     Err(Problem::at("/max_price", ApiCode::PriceCeilingExceeded, &detail))
 }
+
+#[cfg(test)]
+mod tests {
+    use nodeyard_domain::spec::default_ladder;
+
+    use super::*;
+
+    #[test]
+    fn a_default_ladder_of_which_nothing_is_sold_is_refused() {
+        let catalogue = Catalogue {
+            currency: "EUR".into(),
+            offers: Vec::new(),
+            locations: vec!["fsn1".into()],
+            images: Vec::new(),
+            primary_ipv4_monthly_net: [].into(),
+        };
+        let problem = price_default_ladder(&default_ladder(), &catalogue).unwrap_err();
+        assert_eq!(problem.code, ApiCode::PlacementUnavailable);
+        assert!(problem.guidance.is_some());
+    }
+
+    #[test]
+    fn prices_keep_four_digits() {
+        assert_eq!(cents(3.285_000_000_1 + 0.5), 3.785);
+        assert_eq!(cents(0.1 + 0.2), 0.3);
+    }
+}

@@ -231,3 +231,24 @@ pub(crate) struct FaultView {
     code: &'static str,
     detail: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_fails_tells_the_caller_whether_to_come_again() {
+        let shown = |error: StoreError| {
+            let problem = Problem::from(error);
+            let text = format!("{problem:?}");
+            assert!(!text.contains("inner"), "what the store says is for the log: {text}");
+            (problem.code, problem.headers.len())
+        };
+        let unavailable = StoreError::Unavailable("inner".into());
+        assert_eq!(shown(unavailable), (ApiCode::StoreUnavailable, 1));
+        let large = StoreError::TooLarge { key: "inner".into(), bytes: 1 << 20 };
+        assert_eq!(shown(large), (ApiCode::BodyTooLarge, 0));
+        let unreadable = StoreError::Unreadable { key: "inner".into(), reason: "inner".into() };
+        assert_eq!(shown(unreadable), (ApiCode::InternalError, 0));
+    }
+}

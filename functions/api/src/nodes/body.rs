@@ -148,8 +148,14 @@ pub fn draft(
     control_cidrs: &[String],
 ) -> Result<Draft, Problem> {
     refuse_foreign(body)?;
-    let new: NewNode = parse(body)?;
     let mut faults = Faults::default();
+    // Derived structs would also take an array, field by field.
+    for (index, rung) in body["placement"].as_array().into_iter().flatten().enumerate() {
+        if !rung.is_object() {
+            faults.add(format!("/placement/{index}"), ApiCode::InvalidBody, "expected an object");
+        }
+    }
+    let new: NewNode = parse(body)?;
     let connection = new.connection.and_then(|text| {
         let name = text.parse().ok();
         if name.is_none() {

@@ -2,10 +2,9 @@
 
 use axum::extract::{Path, State};
 use http::StatusCode;
-use nodeyard_domain::node::NodeStatus;
 use nodeyard_engine::{
     secrets::{Secrets, SecretsError},
-    store::{ApiStore, NodeFilter, PageRequest},
+    store::ApiStore,
 };
 
 use crate::{
@@ -28,18 +27,11 @@ pub async fn delete_provider<P: Ports>(
     origin: Origin,
 ) -> Result<StatusCode, Problem> {
     let connection = app.visible_connection(&caller, &name).await?;
-    for status in NodeStatus::ALL.iter().copied().filter(|status| !status.is_gone()) {
-        let filter = NodeFilter {
-            status: Some(status),
-            connections: Some(vec![connection.name.clone()]),
-            ..NodeFilter::default()
-        };
-        let page = PageRequest { cursor: None, limit: 1 };
-        if !app.store.nodes(&filter, &page).await?.items.is_empty() {
-            let detail = format!("At least one node of it is {}.", status.as_str());
-            return Err(Problem::new(ApiCode::ConnectionInUse, detail)
-                .guided("Release its nodes first: DELETE /nodes/{id}."));
-        }
+    let live = app.live_nodes(&connection.name).await?;
+    if !live.is_empty() {
+        let detail = format!("{} nodes of it are not gone.", live.len());
+        return Err(Problem::new(ApiCode::ConnectionInUse, detail)
+            .guided("Release its nodes first: DELETE /nodes/{id}."));
     }
     // The token first: a record without one can be deleted again, a token without one cannot.
     match app.secrets.delete_provider_token(&connection.name).await {

@@ -1,0 +1,23 @@
+//! The API in memory, one file per endpoint.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod catalog;
+mod gateway;
+mod health;
+mod jobs_cancel;
+mod jobs_get;
+mod jobs_history;
+mod jobs_list;
+mod nodes_configure;
+mod nodes_create;
+mod nodes_delete;
+mod nodes_get;
+mod nodes_patch;
+mod openapi;
+mod problems;
+mod providers_check;
+mod providers_delete;
+mod providers_get;
+mod providers_put;
+mod support;
+mod tokens;

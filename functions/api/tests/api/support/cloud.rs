@@ -1,0 +1,152 @@
+//! A provider as the API sees it. A token says what it is: `rw:p1` and `ro:p1` are tokens of the
+//! project `p1`, `later:p1` one whose writes get no useful answer; others are refused.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use nodeyard_domain::{
+    connection::{ManagedKey, Permission, RateBudget},
+    observation::{FailureClass, ProviderFailure},
+};
+use nodeyard_engine::provider::{Catalogue, Offer, ProviderCheck, TokenReport};
+use secrecy::{ExposeSecret, SecretString};
+
+#[derive(Debug, Clone)]
+struct Key {
+    project: String,
+    id: u64,
+    public_key: String,
+    name: String,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    keys: Vec<Key>,
+    catalogue_calls: u32,
+    revoked: Vec<String>,
+    down: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct FakeCloud(Arc<Mutex<Books>>);
+
+impl FakeCloud {
+    pub fn catalogue_calls(&self) -> u32 {
+        self.0.lock().unwrap().catalogue_calls
+    }
+
+    /// The names of the keys in all projects.
+    pub fn key_names(&self) -> Vec<String> {
+        self.0.lock().unwrap().keys.iter().map(|key| key.name.clone()).collect()
+    }
+
+    pub fn forget_keys(&self) {
+        self.0.lock().unwrap().keys.clear();
+    }
+
+    pub fn revoke(&self, token: &str) {
+        self.0.lock().unwrap().revoked.push(token.to_owned());
+    }
+
+    pub fn set_down(&self, down: bool) {
+        self.0.lock().unwrap().down = down;
+    }
+
+    /// What the token may do, and where.
+    fn open(&self, token: &SecretString) -> Result<(String, String), ProviderFailure> {
+        let books = self.0.lock().unwrap();
+        if books.down {
+            return Err(ProviderFailure::new(FailureClass::Unknown, "bad_gateway", "down"));
+        }
+        let token = token.expose_secret();
+        token
+            .split_once(':')
+            .filter(|(may, _)| ["rw", "ro", "later"].contains(may))
+            .filter(|_| !books.revoked.iter().any(|revoked| revoked == token))
+            .map(|(may, project)| (may.to_owned(), project.to_owned()))
+            .ok_or_else(|| {
+                ProviderFailure::new(FailureClass::Unauthorized, "unauthorized", "no such token")
+            })
+    }
+}
+
+impl ProviderCheck for FakeCloud {
+    async fn check_token(
+        &self,
+        token: &SecretString,
+        key_name: &str,
+        public_key: &str,
+        known: Option<&ManagedKey>,
+    ) -> Result<TokenReport, ProviderFailure> {
+        let (may, project) = self.open(token)?;
+        let permission = match may.as_str() {
+            "rw" => Permission::ReadWrite,
+            "ro" => Permission::ReadOnly,
+            _ => Permission::Unknown,
+        };
+        let mut books = self.0.lock().unwrap();
+        let wanted = known.map_or(public_key, |known| known.public_key.as_str());
+        let mut found = books
+            .keys
+            .iter()
+            .find(|key| key.project == project && key.public_key == wanted)
+            .cloned();
+        let sees_marker = known.is_some() && found.is_some();
+        if found.is_none() && known.is_none() && permission == Permission::ReadWrite {
+            let key = Key {
+                project,
+                id: 100 + books.keys.len() as u64,
+                public_key: public_key.to_owned(),
+                name: key_name.to_owned(),
+            };
+            books.keys.push(key.clone());
+            found = Some(key);
+        }
+        let unproved = known.is_some() && found.is_none();
+        Ok(TokenReport {
+            permission: if unproved { Permission::Unknown } else { permission },
+            rate_budget: Some(RateBudget { limit: 3600, remaining: 3590 }),
+            key: found.map(|key| ManagedKey {
+                version: known.map_or(1, |known| known.version),
+                provider_id: key.id,
+                fingerprint: format!("00:{:02x}", key.id),
+                public_key: key.public_key,
+            }),
+            sees_marker,
+        })
+    }
+
+    async fn catalogue(&self, token: &SecretString) -> Result<Catalogue, ProviderFailure> {
+        self.open(token)?;
+        self.0.lock().unwrap().catalogue_calls += 1;
+        let offer = |server_type: &str, location: &str, price, available| Offer {
+            server_type: server_type.into(),
+            location: location.into(),
+            architecture: "x86".into(),
+            cores: 2,
+            memory_gb: 4.0,
+            disk_gb: 40,
+            available,
+            deprecated: false,
+            monthly_net: price,
+        };
+        Ok(Catalogue {
+            currency: "EUR".into(),
+            offers: vec![
+                offer("cx23", "fsn1", Some(2.99), false),
+                offer("cx23", "nbg1", Some(2.99), true),
+                offer("cpx22", "fsn1", Some(6.49), true),
+                offer("cax11", "hel1", None, true),
+            ],
+            locations: ["fsn1", "nbg1", "hel1", "ash"].map(Into::into).into(),
+            images: ["debian-13", "ubuntu-24.04"].map(Into::into).into(),
+            primary_ipv4_monthly_net: BTreeMap::from([
+                ("fsn1".into(), 0.5),
+                ("nbg1".into(), 0.5),
+                ("hel1".into(), 0.5),
+            ]),
+        })
+    }
+}
