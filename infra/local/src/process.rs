@@ -14,7 +14,8 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{IoContext, Result};
+use crate::command::tail_of;
+use crate::error::{IoContext, Result, XtaskError};
 
 /// One process, told apart from a later one with the same id by its start time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +73,20 @@ impl Process {
         let started = start_time(pid).unwrap_or_default();
         let identity = Identity { pid, started };
         Ok(Self { name: name.to_owned(), identity, log: log.to_owned() })
+    }
+
+    /// Fails if the process has ended.
+    ///
+    /// # Errors
+    /// It has; with the end of what it wrote.
+    pub fn check_lives(&self) -> Result<()> {
+        if self.identity.lives() {
+            return Ok(());
+        }
+        Err(XtaskError::Command {
+            command: self.name.clone(),
+            detail: format!("it ended; it said\n{}", tail_of(&self.log)),
+        })
     }
 
     /// Asks the process to end, gives it some time, then kills its group.

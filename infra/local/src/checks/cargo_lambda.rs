@@ -2,10 +2,10 @@
 //! with the sample events, and the worker fed from a queue.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -116,8 +116,14 @@ impl<'a> Watch<'a> {
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test");
         let log = workspace.stack(STACK).join("logs/cargo-lambda.log");
-        state.processes.push(Process::start("cargo lambda watch", &mut command, &log)?);
+        let process = Process::start("cargo lambda watch", &mut command, &log)?;
+        state.processes.push(process.clone());
         state.save(workspace)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        while TcpStream::connect(address).is_err() {
+            process.check_lives()?;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         Ok(Self { workspace, program, port })
     }
 
@@ -132,8 +138,6 @@ impl<'a> Watch<'a> {
         command
             .args(["lambda", "invoke", function, "--output-format", "json"])
             .args(["--invoke-address", "127.0.0.1", "--invoke-port", &self.port.to_string()])
-            // The first attempts may come before it listens.
-            .args(["--retry-attempts", "20"])
             .arg("--data-file")
             .arg(file)
             .current_dir(self.workspace.root());

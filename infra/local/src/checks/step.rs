@@ -44,7 +44,7 @@ pub const STEPS: &[Step] = &[
     },
     Step {
         name: "playbook lint",
-        action: Action::Playbooks(&["venv/ansible-lint", "--offline", "--quiet"]),
+        action: Action::Playbooks(&["venv/ansible-lint", "--offline", "-q"]),
     },
     Step {
         name: "clippy",

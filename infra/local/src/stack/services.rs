@@ -193,12 +193,7 @@ async fn wait_for(process: &Process, url: &str, secs: u64) -> Result<()> {
         if client.get(url).send().await.is_ok_and(|answer| answer.status().is_success()) {
             return Ok(());
         }
-        if !process.identity.lives() {
-            return Err(XtaskError::Command {
-                command: process.name.clone(),
-                detail: format!("it ended; it said\n{}", tail_of(&process.log)),
-            });
-        }
+        process.check_lives()?;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Err(XtaskError::TimedOut {
