@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, clippy::panic)]
 
 pub mod clock;
+pub mod conformance;
 pub mod provider;
 pub mod queue;
 pub mod runner;

@@ -15,7 +15,6 @@ use nodeyard_engine::store::{Begin, Commit, DueJob, JobStore, Loaded, StoreError
 use super::{
     DynamoStore,
     change::{Condition, Write, number, text},
-    error::unavailable,
     keys::{Item, Key, due_shards, exact_seconds, read_seconds},
     node_change,
     row::{JobRow, NodeRow, child_expiry, item, read, text_of, unreadable, value},
@@ -177,21 +176,17 @@ impl DynamoStore {
         let mut start: Option<Item> = None;
         while jobs.len() < limit {
             let most = i32::try_from(limit - jobs.len()).unwrap_or(i32::MAX);
-            let answer = self
+            let query = self
                 .table
-                .client
-                .query()
-                .table_name(&self.table.name)
+                .new_query()
                 .index_name("due")
                 .key_condition_expression("due_shard = :shard AND due_at <= :before")
                 .expression_attribute_values(":shard", text(shard))
                 .expression_attribute_values(":before", exact_seconds(before))
                 .projection_expression("pk, sk, due_at")
                 .limit(most)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| unavailable(&error))?;
+                .set_exclusive_start_key(start);
+            let answer = self.table.query(query).await?;
             for item in answer.items() {
                 jobs.push(due_job(item)?);
             }

@@ -1,12 +1,10 @@
 //! Reading lists page by page.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use nodeyard_engine::store::{Page, PageError, PageRequest, StoreError};
 
 use super::{
     change::text,
     cursor,
-    error::unavailable,
     keys::{Item, Key},
     row::text_of,
     table::Table,
@@ -90,7 +88,7 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         self.queries += 1;
-        let call = self.table.client.query().table_name(&self.table.name);
+        let call = self.table.new_query();
         let call = match &self.list.source {
             Source::Index { list } => call
                 .index_name("list")
@@ -102,13 +100,11 @@ impl<'a> Reader<'a> {
                 .expression_attribute_values(":pk", text(pk))
                 .expression_attribute_values(":prefix", text(*prefix)),
         };
-        let answer = call
+        let call = call
             .scan_index_forward(!self.list.newest_first)
             .limit(CHUNK)
-            .set_exclusive_start_key(self.start.take())
-            .send()
-            .await
-            .map_err(|error| unavailable(&error))?;
+            .set_exclusive_start_key(self.start.take());
+        let answer = self.table.query(call).await?;
         self.start = answer.last_evaluated_key;
         self.at_end = self.start.is_none();
         Ok(Some(answer.items.unwrap_or_default()))
@@ -156,19 +152,15 @@ impl<T> Gatherer<T> {
 /// All items of a partition, consistently: for the few records that are kept in one.
 pub(super) async fn read_partition(table: &Table, pk: &str) -> Result<Vec<Item>, StoreError> {
     let mut items = Vec::new();
-    let mut start: Option<std::collections::HashMap<String, AttributeValue>> = None;
+    let mut start: Option<Item> = None;
     loop {
-        let answer = table
-            .client
-            .query()
-            .table_name(&table.name)
+        let query = table
+            .new_query()
             .consistent_read(true)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(pk))
-            .set_exclusive_start_key(start)
-            .send()
-            .await
-            .map_err(|error| unavailable(&error))?;
+            .set_exclusive_start_key(start);
+        let answer = table.query(query).await?;
         items.extend(answer.items.unwrap_or_default());
         start = answer.last_evaluated_key;
         if start.is_none() {

@@ -3,13 +3,16 @@
 mod batch;
 mod transaction;
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
     operation::{
-        delete_item::DeleteItemError, put_item::PutItemError, update_item::UpdateItemError,
+        delete_item::DeleteItemError,
+        put_item::PutItemError,
+        query::{QueryOutput, builders::QueryFluentBuilder},
+        update_item::UpdateItemError,
     },
     types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
@@ -34,8 +37,8 @@ type Result<T> = std::result::Result<T, StoreError>;
 
 #[derive(Debug, Clone)]
 pub(super) struct Table {
-    pub(super) client: Client,
-    pub(super) name: String,
+    client: Client,
+    name: String,
 }
 
 /// What came of a conditional write.
@@ -64,16 +67,19 @@ impl Table {
     }
 
     pub(super) async fn get(&self, key: &Key) -> Result<Option<Item>> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.name)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let call = self.client.get_item().table_name(&self.name);
+        let call = call.set_key(Some(key.attributes())).consistent_read(true);
+        let answer = sent(call.send()).await.map_err(|error| unavailable(&error))?;
         Ok(answer.item)
+    }
+
+    /// A query of this table, to be completed and sent with [`Table::query`].
+    pub(super) fn new_query(&self) -> QueryFluentBuilder {
+        self.client.query().table_name(&self.name)
+    }
+
+    pub(super) async fn query(&self, query: QueryFluentBuilder) -> Result<QueryOutput> {
+        sent(query.send()).await.map_err(|error| unavailable(&error))
     }
 
     pub(super) async fn write(&self, write: Write) -> Result<Wrote> {
@@ -107,7 +113,7 @@ impl Table {
             let call = call.set_condition_expression(condition);
             let call = call.set_expression_attribute_names(names);
             let call = call.set_expression_attribute_values(values);
-            return match call.return_values_on_condition_check_failure(old).send().await {
+            return match sent(call.return_values_on_condition_check_failure(old).send()).await {
                 Ok(_) => Ok(Attempt::Settled(Wrote::Done(None))),
                 Err(error) => judge(&error, |error| match error {
                     PutItemError::ConditionalCheckFailedException(known) => Some(&known.item),
@@ -120,7 +126,7 @@ impl Table {
             let call = call.set_update_expression(update).set_condition_expression(condition);
             let call = call.set_expression_attribute_names(names);
             let call = call.set_expression_attribute_values(values).return_values(returning);
-            return match call.return_values_on_condition_check_failure(old).send().await {
+            return match sent(call.return_values_on_condition_check_failure(old).send()).await {
                 Ok(answer) => Ok(Attempt::Settled(Wrote::Done(answer.attributes))),
                 Err(error) => judge(&error, |error| match error {
                     UpdateItemError::ConditionalCheckFailedException(known) => Some(&known.item),
@@ -132,7 +138,7 @@ impl Table {
         let call = call.set_condition_expression(condition);
         let call = call.set_expression_attribute_names(names);
         let call = call.set_expression_attribute_values(values);
-        match call.return_values_on_condition_check_failure(old).send().await {
+        match sent(call.return_values_on_condition_check_failure(old).send()).await {
             Ok(_) => Ok(Attempt::Settled(Wrote::Done(None))),
             Err(error) => judge(&error, |error| match error {
                 DeleteItemError::ConditionalCheckFailedException(known) => Some(&known.item),
@@ -140,6 +146,12 @@ impl Table {
             }),
         }
     }
+}
+
+/// A call of the SDK, on the heap: its futures are so large that a few of them inside each other
+/// are more than a thread's stack holds in a debug build.
+fn sent<F: Future>(call: F) -> Pin<Box<F>> {
+    Box::pin(call)
 }
 
 /// Tells a condition that did not hold from a conflict and from no answer.

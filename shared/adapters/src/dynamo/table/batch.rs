@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use nodeyard_engine::store::StoreError;
 
-use super::{MAX_TRIES, Result, Table, check_size, pause, unavailable};
+use super::{MAX_TRIES, Result, Table, check_size, pause, sent, unavailable};
 use crate::dynamo::{change::Write, keys::Item, keys::Key, row::unreadable};
 
 /// What one BatchWriteItem takes.
@@ -32,7 +32,7 @@ impl Table {
         let mut left = HashMap::from([(self.name.clone(), batch)]);
         for tries in 1..=MAX_TRIES {
             let call = self.client.batch_write_item().set_request_items(Some(left));
-            let answer = call.send().await.map_err(|error| unavailable(&error))?;
+            let answer = sent(call.send()).await.map_err(|error| unavailable(&error))?;
             left = answer.unprocessed_items.unwrap_or_default();
             if left.values().all(Vec::is_empty) {
                 return Ok(());

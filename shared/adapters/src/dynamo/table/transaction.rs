@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::{
 };
 use nodeyard_engine::store::StoreError;
 
-use super::{MAX_TRIES, Result, Table, check_size, is_conflict, pause, unavailable};
+use super::{MAX_TRIES, Result, Table, check_size, is_conflict, pause, sent, unavailable};
 use crate::{
     clock::random_bits,
     dynamo::{change::Write, row::unreadable},
@@ -38,7 +38,7 @@ impl Table {
             // for ten minutes.
             let call = self.client.transact_write_items();
             let call = call.set_transact_items(Some(items.clone())).client_request_token(&token);
-            let Err(error) = call.send().await else { return Ok(Transacted::Done) };
+            let Err(error) = sent(call.send()).await else { return Ok(Transacted::Done) };
             let cancelled = match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                     Some(codes(cancelled.cancellation_reasons()))

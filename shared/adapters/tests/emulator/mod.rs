@@ -1,0 +1,126 @@
+//! An emulator of AWS as a child process, on a free port of 127.0.0.1.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::{
+    Client,
+    config::Credentials,
+    types::{
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
+        Projection, ProjectionType, ScalarAttributeType,
+    },
+};
+
+/// It starts in half a second; a busy machine gets more.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+pub struct Emulator {
+    process: Child,
+    endpoint: String,
+}
+
+impl Emulator {
+    /// `None`, and a line that says so, where no environment has the emulator.
+    pub async fn start() -> Option<Self> {
+        let Some(python) = std::env::var_os("NODEYARD_PYTHON").map(PathBuf::from) else {
+            println!("left out: the AWS emulator, NODEYARD_PYTHON names no interpreter");
+            return None;
+        };
+        let program = python.with_file_name("ministack");
+        if !program.exists() {
+            println!("left out: the AWS emulator, {} does not exist", program.display());
+            return None;
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = Command::new(program)
+            .env("GATEWAY_PORT", port.to_string())
+            .env("BIND_HOST", "127.0.0.1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the emulator starts");
+        let mut emulator = Self { process, endpoint: format!("http://127.0.0.1:{port}") };
+        emulator.await_answer().await;
+        Some(emulator)
+    }
+
+    async fn await_answer(&mut self) {
+        let client = Client::new(&self.config());
+        let give_up = Instant::now() + START_TIMEOUT;
+        while client.list_tables().send().await.is_err() {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                panic!("the emulator ended at once: {status}");
+            }
+            assert!(Instant::now() < give_up, "the emulator does not answer");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    pub fn config(&self) -> SdkConfig {
+        let credentials = Credentials::new("test", "test", None, None, "test");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("eu-central-1"))
+            .endpoint_url(&self.endpoint)
+            .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(
+                credentials,
+            ))
+            .build()
+    }
+
+    /// The table as the template makes it.
+    pub async fn create_table(&self, name: &str) {
+        let text = |name: &str| attribute(name, ScalarAttributeType::S);
+        let index = |index: &str, hash: &str, range: &str| {
+            GlobalSecondaryIndex::builder()
+                .index_name(index)
+                .set_key_schema(Some(keys(hash, range)))
+                .projection(Projection::builder().projection_type(ProjectionType::All).build())
+                .build()
+                .unwrap()
+        };
+        Client::new(&self.config())
+            .create_table()
+            .table_name(name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .set_attribute_definitions(Some(vec![
+                text("pk"),
+                text("sk"),
+                text("due_shard"),
+                attribute("due_at", ScalarAttributeType::N),
+                text("list_pk"),
+                text("list_sk"),
+            ]))
+            .set_key_schema(Some(keys("pk", "sk")))
+            .global_secondary_indexes(index("due", "due_shard", "due_at"))
+            .global_secondary_indexes(index("list", "list_pk", "list_sk"))
+            .send()
+            .await
+            .expect("the table is made");
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn attribute(name: &str, kind: ScalarAttributeType) -> AttributeDefinition {
+    AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().unwrap()
+}
+
+fn keys(hash: &str, range: &str) -> Vec<KeySchemaElement> {
+    [(hash, KeyType::Hash), (range, KeyType::Range)]
+        .map(|(name, kind)| {
+            KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap()
+        })
+        .into()
+}

@@ -1,0 +1,88 @@
+//! What the sweep finds.
+
+use jiff::{SignedDuration, Timestamp};
+use nodeyard_domain::id::JobId;
+use nodeyard_engine::store::DueJob;
+
+use super::{
+    Store,
+    fixture::{
+        accept, accepted, audit, commit, decision, end, job_id, later, new_node_at, now, spec,
+    },
+};
+
+async fn due<S: Store>(store: &S, before: Timestamp) -> Vec<JobId> {
+    found(store, before).await.into_iter().map(|job| job.id).collect()
+}
+
+async fn found<S: Store>(store: &S, before: Timestamp) -> Vec<DueJob> {
+    store.due(before, 100).await.expect("due")
+}
+
+pub(super) async fn due_jobs_come_oldest_first_and_no_more_than_asked_for<S: Store>(store: &S) {
+    // Ids in another order than times, and more of them than one index partition would hold.
+    for (bits, secs) in [(5, 40), (2, 10), (8, 30), (3, 20), (1, 50), (7, 1000)] {
+        accept(store, &new_node_at(bits, spec("web"), later(secs))).await;
+    }
+    assert_eq!(due(store, later(50)).await, [2, 3, 8, 5, 1].map(job_id));
+    let first = store.due(later(50), 2).await.expect("due");
+    assert_eq!(first.iter().map(|job| job.id.clone()).collect::<Vec<_>>(), [2, 3].map(job_id));
+    assert_eq!(first[0].look_at, later(10));
+    assert!(due(store, later(9)).await.is_empty());
+}
+
+pub(super) async fn due_is_exact_below_the_second<S: Store>(store: &S) {
+    accepted(store).await;
+    let just_before = now() - SignedDuration::from_nanos(1);
+    assert!(due(store, just_before).await.is_empty(), "a nanosecond early is early");
+    assert_eq!(due(store, now()).await, [job_id(1)], "its very time is due");
+}
+
+pub(super) async fn a_swept_job_rests_until_its_time<S: Store>(store: &S) {
+    accepted(store).await;
+    let jobs = found(store, later(1)).await;
+    store.mark_swept(&jobs[0], later(60)).await.expect("mark");
+    assert!(due(store, later(59)).await.is_empty());
+    let again = found(store, later(60)).await;
+    assert_eq!(again.len(), 1);
+    store.mark_swept(&again[0], later(120)).await.expect("mark");
+    assert!(due(store, later(119)).await.is_empty());
+}
+
+pub(super) async fn a_commit_wakes_a_swept_job<S: Store>(store: &S) {
+    let loaded = accepted(store).await;
+    let jobs = found(store, later(1)).await;
+    store.mark_swept(&jobs[0], later(600)).await.expect("mark");
+    let mut decision = decision(&loaded);
+    decision.job.due_at = Some(later(5));
+    commit(store, &loaded, &decision).await;
+    assert_eq!(due(store, later(5)).await, [job_id(1)]);
+}
+
+pub(super) async fn a_late_stamp_does_not_hide_a_job_that_has_moved<S: Store>(store: &S) {
+    let loaded = accepted(store).await;
+    let jobs = found(store, later(1)).await;
+    let mut decision = decision(&loaded);
+    decision.job.due_at = Some(later(5));
+    commit(store, &loaded, &decision).await;
+    store.mark_swept(&jobs[0], later(600)).await.expect("mark");
+    assert_eq!(due(store, later(5)).await, [job_id(1)]);
+}
+
+pub(super) async fn news_show_through_a_stamp<S: Store>(store: &S) {
+    let loaded = accepted(store).await;
+    let jobs = found(store, later(1)).await;
+    store.mark_swept(&jobs[0], later(600)).await.expect("mark");
+    let at = later(10);
+    assert!(store.request_cancel(&loaded.job.id, None, at, &audit("x")).await.expect("cancel"));
+    assert_eq!(due(store, at).await, [job_id(1)], "news set after the stamp are not hidden");
+}
+
+pub(super) async fn a_job_that_has_ended_is_never_due<S: Store>(store: &S) {
+    let loaded = accepted(store).await;
+    let jobs = found(store, later(1)).await;
+    end(store, &loaded.job.id).await;
+    assert!(due(store, later(1_000_000)).await.is_empty());
+    store.mark_swept(&jobs[0], later(5)).await.expect("mark");
+    assert!(due(store, later(1_000_000)).await.is_empty(), "a late stamp does not bring it back");
+}
