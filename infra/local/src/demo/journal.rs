@@ -20,16 +20,35 @@ pub struct Entry {
     name: Option<String>,
 }
 
-/// Prints the calls per route and per node.
+/// What is for sale: read once for all nodes, and kept for a while.
+const CATALOGUE: [&str; 4] = ["/server_types", "/locations", "/images", "/pricing"];
+
+async fn ours(stage: &Stage) -> Result<Vec<Entry>> {
+    let mut entries = stage.simulator.journal().await?;
+    entries.retain(|entry| entry.token.as_deref() == Some(PROVIDER_TOKEN));
+    Ok(entries)
+}
+
+/// How many calls were made so far, those for the catalogue left out.
+///
+/// # Errors
+/// The simulator does not answer.
+pub async fn job_calls(stage: &Stage) -> Result<usize> {
+    let is_job = |entry: &&Entry| !CATALOGUE.iter().any(|path| entry.path.ends_with(path));
+    Ok(ours(stage).await?.iter().filter(is_job).count())
+}
+
+/// Prints the calls per route and per node. `until_ready` are those that the jobs made until every
+/// node was ready.
 ///
 /// # Errors
 /// A call was answered 429, or a POST was repeated.
-pub async fn check(stage: &Stage, nodes: usize) -> Result<()> {
-    let entries = stage.simulator.journal().await?;
-    let ours: Vec<Entry> = entries
-        .into_iter()
-        .filter(|entry| entry.token.as_deref() == Some(PROVIDER_TOKEN))
-        .collect();
+pub async fn check(stage: &Stage, nodes: usize, until_ready: usize) -> Result<()> {
+    let ours = ours(stage).await?;
+    stage.report.line(format!(
+        "provider calls: {:.1} per node until ready",
+        until_ready as f64 / nodes as f64
+    ));
     for (route, count) in by_route(&ours) {
         stage.report.line(format!("provider calls: {count:4} {route}"));
     }

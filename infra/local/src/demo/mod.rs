@@ -78,12 +78,14 @@ struct Stage {
 impl Stage {
     async fn play(&self, options: &DemoOptions) -> Result<Verdict> {
         self.connect().await?;
+        let before = journal::job_calls(self).await?;
         let asked = Instant::now();
         let nodes = self.for_each(0..options.nodes, |stage, number| async move {
             DemoNode::acquire(&stage, number + 1).await
         });
         let nodes = nodes.await?;
         let ready_secs = asked.elapsed().as_secs_f64();
+        let until_ready = journal::job_calls(self).await? - before;
         for node in &nodes {
             checks::check(self, node).await?;
         }
@@ -97,7 +99,7 @@ impl Stage {
             released.await?;
         }
         let servers_left = self.simulator.server_count().await?;
-        journal::check(self, nodes.len()).await?;
+        journal::check(self, nodes.len(), until_ready).await?;
         if !options.keep && servers_left > 0 {
             return Err(XtaskError::Check(format!("{servers_left} servers left")));
         }
