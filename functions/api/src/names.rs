@@ -1,13 +1,19 @@
 //! The words of our enumerations, for the contract: taken from the types, so they cannot drift.
 
 use nodeyard_domain::{
+    code::Retry,
     connection::{ConnectionReason, ConnectionStatus, Permission},
     job::{JobKind, JobState, ParkReason, Phase, Step},
     node::NodeStatus,
+    timeline::Source,
     token::Scope,
 };
-use serde::Serialize;
-use utoipa::openapi::{ObjectBuilder, Schema, schema::Type};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use utoipa::openapi::{
+    ObjectBuilder, Schema,
+    schema::{SchemaType, Type},
+};
 
 pub const JOB_STATES: &[JobState] = &[
     JobState::Queued,
@@ -18,8 +24,12 @@ pub const JOB_STATES: &[JobState] = &[
 ];
 
 fn words<T: Serialize>(all: &[T]) -> ObjectBuilder {
-    let words = all.iter().filter_map(|word| serde_json::to_value(word).ok());
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words))
+    let words: Vec<Value> = all.iter().filter_map(|word| serde_json::to_value(word).ok()).collect();
+    let kinds: &[Type] =
+        if words.contains(&Value::Null) { &[Type::String, Type::Null] } else { &[Type::String] };
+    ObjectBuilder::new()
+        .schema_type(kinds.iter().cloned().collect::<SchemaType>())
+        .enum_values(Some(words))
 }
 
 macro_rules! schemas {
@@ -35,7 +45,6 @@ schemas! {
     job_kind: JobKind::ALL;
     step: Step::ALL;
     phase: &[Phase::Forward, Phase::Replace, Phase::Undo];
-    park_reason: ParkReason::ALL;
     node_status: NodeStatus::ALL;
     scope: &[Scope::Read, Scope::Operate, Scope::Admin];
     connection_status: &[
@@ -43,18 +52,22 @@ schemas! {
         ConnectionStatus::Degraded,
         ConnectionStatus::Disconnected,
     ];
-    connection_reason: &[
-        ConnectionReason::Unauthorized,
-        ConnectionReason::TokenReadonly,
-        ConnectionReason::MarkerMissing,
-        ConnectionReason::ProviderUnavailable,
-        ConnectionReason::RateLimited,
-        ConnectionReason::PermissionUnknown,
-    ];
     permission: &[Permission::ReadWrite, Permission::ReadOnly, Permission::Unknown];
+    timeline_source: &[Source::Api, Source::Worker, Source::Run, Source::Sweep];
+    retry: &[Retry::Never, Retry::AfterDelay, Retry::WithBackOff];
+    park_reason_or_null: &ParkReason::ALL.iter().map(Some).chain([None]).collect::<Vec<_>>();
+    connection_reason_or_null: &[
+        Some(ConnectionReason::Unauthorized),
+        Some(ConnectionReason::TokenReadonly),
+        Some(ConnectionReason::MarkerMissing),
+        Some(ConnectionReason::ProviderUnavailable),
+        Some(ConnectionReason::RateLimited),
+        Some(ConnectionReason::PermissionUnknown),
+        None,
+    ];
 }
 
 /// A word of one of our enumerations, as a query parameter holds it.
-pub fn parse_word<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
-    serde_json::from_value(serde_json::Value::from(text)).ok()
+pub fn parse_word<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_value(Value::from(text)).ok()
 }

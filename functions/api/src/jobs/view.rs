@@ -6,7 +6,7 @@ use nodeyard_domain::{
     code::Retry,
     job::{Job, JobError, JobKind, JobState, ParkReason, Phase, Step},
     run::Recap,
-    timeline::TimelineEntry,
+    timeline::{Source, TimelineEntry},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -32,7 +32,7 @@ pub struct JobView {
     /// A rough share of the way, in percent.
     progress: u8,
     /// Why the job cannot go on at present.
-    #[schema(schema_with = names::park_reason)]
+    #[schema(schema_with = names::park_reason_or_null)]
     waiting_on: Option<ParkReason>,
     /// Attempts at creating the server so far.
     attempts: u32,
@@ -67,7 +67,7 @@ pub struct JobErrorView {
     #[schema(value_type = String)]
     guidance: &'static str,
     /// `never`, `after_delay` (once the cause is mended) or `with_back_off`.
-    #[schema(value_type = String)]
+    #[schema(schema_with = names::retry)]
     retry: Retry,
 }
 
@@ -147,8 +147,9 @@ impl From<&Job> for JobView {
 pub struct TimelineView {
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// Who wrote it: `api`, `worker`, `run` or `sweep`.
-    source: Value,
+    /// Who wrote it.
+    #[schema(schema_with = names::timeline_source)]
+    source: Source,
     message: String,
     #[schema(value_type = Object)]
     fields: Map<String, Value>,
@@ -156,12 +157,7 @@ pub struct TimelineView {
 
 impl From<TimelineEntry> for TimelineView {
     fn from(entry: TimelineEntry) -> Self {
-        Self {
-            at: entry.at,
-            source: serde_json::to_value(entry.source).unwrap_or_default(),
-            message: entry.message,
-            fields: entry.fields,
-        }
+        Self { at: entry.at, source: entry.source, message: entry.message, fields: entry.fields }
     }
 }
 

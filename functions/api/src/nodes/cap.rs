@@ -57,9 +57,10 @@ pub async fn hold_cap<P: Ports>(
         return Err(exceeded(format!("{nodes} of {max} nodes live on the connection.")));
     }
     if let Some(max) = connection.max_monthly {
-        let dearest = ladder.iter().map(|rung| rung.price.as_ref().map(|price| price.monthly_net));
         // A price nobody knows could be any.
-        let dearest = dearest.fold(Some(0.0_f64), |most, price| Some(most?.max(price?)));
+        let dearest = ladder
+            .iter()
+            .try_fold(0.0_f64, |most, rung| Some(most.max(rung.price.as_ref()?.monthly_net)));
         if dearest.is_none_or(|price| monthly + price > max) {
             return Err(exceeded(format!("{monthly} of {max} a month are spent on live nodes.")));
         }

@@ -64,7 +64,7 @@ pub struct ConnectionView {
     #[schema(schema_with = names::connection_status)]
     status: ConnectionStatus,
     /// Why it is not simply connected.
-    #[schema(schema_with = names::connection_reason)]
+    #[schema(schema_with = names::connection_reason_or_null)]
     reason: Option<ConnectionReason>,
     #[schema(value_type = Option<String>)]
     guidance: Option<&'static str>,

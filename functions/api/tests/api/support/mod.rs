@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod cloud;
+mod contract;
 pub mod queue;
 pub mod request;
 

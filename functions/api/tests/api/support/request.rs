@@ -5,10 +5,12 @@ use http::header;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use super::{ADMIN, answer::Answer};
+use super::{ADMIN, answer::Answer, contract};
 
 pub struct Request<'a> {
     router: &'a Router,
+    method: String,
+    path: String,
     builder: http::request::Builder,
     token: Option<String>,
     body: Body,
@@ -17,7 +19,8 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     pub fn new(router: &'a Router, method: &str, path: &str) -> Self {
         let builder = http::Request::builder().method(method).uri(path);
-        Self { router, builder, token: Some(ADMIN.to_owned()), body: Body::empty() }
+        let (method, path) = (method.to_owned(), path.to_owned());
+        Self { router, method, path, builder, token: Some(ADMIN.to_owned()), body: Body::empty() }
     }
 
     pub fn token(mut self, secret: &str) -> Self {
@@ -51,6 +54,8 @@ impl<'a> Request<'a> {
             builder = builder.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         let request = builder.body(self.body).unwrap();
-        Answer::read(self.router.clone().oneshot(request).await.unwrap()).await
+        let answer = Answer::read(self.router.clone().oneshot(request).await.unwrap()).await;
+        contract::hold(&self.method, &self.path, &answer);
+        answer
     }
 }
