@@ -1,6 +1,6 @@
 //! How we talk to AWS: the SDK's own environment, with short time-outs and few retries.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 
@@ -25,4 +25,10 @@ pub async fn load() -> SdkConfig {
         .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
         .load()
         .await
+}
+
+/// A call of the SDK, on the heap: its futures are so large that a few of them inside each other
+/// are more than a thread's stack holds in a debug build.
+pub(crate) fn sent<F: Future>(call: F) -> Pin<Box<F>> {
+    Box::pin(call)
 }

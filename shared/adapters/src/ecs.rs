@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 use aws_sdk_ecs::{
     Client,
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
-    operation::run_task::RunTaskError,
+    operation::{list_tasks::builders::ListTasksFluentBuilder, run_task::RunTaskError},
     types::{
         AssignPublicIp, AwsVpcConfiguration, ContainerOverride, DesiredStatus, LaunchType,
         NetworkConfiguration, Task, TaskOverride,
@@ -15,10 +15,14 @@ use aws_sdk_ecs::{
 use nodeyard_domain::run::Run;
 use nodeyard_engine::runner::{Runner, RunnerError, Start, TaskState};
 
-use crate::config::TaskPlace;
+use crate::{aws::sent, config::TaskPlace};
 
 /// The container that runs our entry point, as the task definition names it.
 const CONTAINER: &str = "ansible";
+
+/// Pages of stopped tasks that are looked through, 100 a page: the cluster is ours alone, and
+/// forgets a stopped task after about an hour.
+const MAX_PAGES: usize = 10;
 
 #[derive(Debug, Clone)]
 pub struct EcsRunner {
@@ -51,47 +55,47 @@ impl EcsRunner {
 
     /// The run's task by its recorded name, else among the tasks that its job started.
     async fn find(&self, run: &Run) -> Result<Option<Task>> {
-        match &run.task {
-            Some(task) => Ok(self.describe(vec![task.clone()]).await?.into_iter().next()),
-            None => {
-                let names = self.list(run).await?;
-                let tasks = self.describe(names).await?;
-                Ok(tasks.into_iter().find(|task| found::is_of_run(task, run)))
+        if let Some(task) = &run.task {
+            return Ok(self.describe(vec![task.clone()]).await?.into_iter().next());
+        }
+        let started = self.client.list_tasks().cluster(&self.place.cluster);
+        let started = started.started_by(run.job_id.as_str());
+        if let (Some(task), _) = self.find_listed(run, started).await? {
+            return Ok(Some(task));
+        }
+        // A task that was told to stop is listed there no more, and may yet be alive. Whoever
+        // filters by `startedBy` may filter by nothing else (API reference, ListTasks).
+        let mut next = None;
+        for _ in 0..MAX_PAGES {
+            let stopped = self.client.list_tasks().cluster(&self.place.cluster);
+            let stopped = stopped.desired_status(DesiredStatus::Stopped).set_next_token(next);
+            match self.find_listed(run, stopped).await? {
+                (None, Some(token)) => next = Some(token),
+                (found, _) => return Ok(found),
             }
         }
+        Ok(None)
     }
 
-    /// Names of the tasks that the run's job started: those that are to run, then those that have
-    /// stopped (which the service forgets after about an hour).
-    async fn list(&self, run: &Run) -> Result<Vec<String>> {
-        let mut names = Vec::new();
-        for desired in [DesiredStatus::Running, DesiredStatus::Stopped] {
-            let answer = self
-                .client
-                .list_tasks()
-                .cluster(&self.place.cluster)
-                .started_by(run.job_id.as_str())
-                .desired_status(desired)
-                .send()
-                .await
-                .map_err(|error| failed(&error))?;
-            names.extend(answer.task_arns.unwrap_or_default());
-        }
-        Ok(names)
+    /// The run's task on one page of a list, and where the next page starts.
+    async fn find_listed(
+        &self,
+        run: &Run,
+        page: ListTasksFluentBuilder,
+    ) -> Result<(Option<Task>, Option<String>)> {
+        let answer = sent(page.send()).await.map_err(|error| failed(&error))?;
+        let tasks = self.describe(answer.task_arns.unwrap_or_default()).await?;
+        let found = tasks.into_iter().find(|task| found::is_of_run(task, run));
+        Ok((found, answer.next_token))
     }
 
     async fn describe(&self, names: Vec<String>) -> Result<Vec<Task>> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        let answer = self
-            .client
-            .describe_tasks()
-            .cluster(&self.place.cluster)
-            .set_tasks(Some(names))
-            .send()
-            .await
-            .map_err(|error| failed(&error))?;
+        let call = self.client.describe_tasks().cluster(&self.place.cluster);
+        let call = call.set_tasks(Some(names));
+        let answer = sent(call.send()).await.map_err(|error| failed(&error))?;
         // `failures[]` says MISSING for a task that is forgotten: it is just not in `tasks[]`.
         Ok(answer.tasks.unwrap_or_default())
     }
@@ -102,10 +106,9 @@ impl EcsRunner {
         if let RunTaskError::ConflictException(conflict) = service {
             // The token was used with other parameters (a new task definition, say): the first
             // task is the run's task.
-            let listed = conflict.resource_ids();
-            let task = match self.find(run).await? {
-                Some(task) => task.task_arn,
-                None => listed.first().cloned(),
+            let task = match conflict.resource_ids().first() {
+                Some(task) => Some(task.clone()),
+                None => self.find(run).await?.and_then(|task| task.task_arn),
             };
             return Ok(match task {
                 Some(task) => Start::Started { task },
@@ -129,7 +132,7 @@ impl Runner for EcsRunner {
             .name(CONTAINER)
             .set_command(Some(found::command(run)))
             .build();
-        let answer = self
+        let call = self
             .client
             .run_task()
             .cluster(&self.place.cluster)
@@ -139,10 +142,8 @@ impl Runner for EcsRunner {
             .client_token(found::client_token(run))
             .started_by(run.job_id.as_str())
             .set_network_configuration(self.network()?)
-            .overrides(TaskOverride::builder().container_overrides(container).build())
-            .send()
-            .await;
-        match answer {
+            .overrides(TaskOverride::builder().container_overrides(container).build());
+        match sent(call.send()).await {
             Ok(answer) => {
                 let task = answer.tasks().iter().find_map(|task| task.task_arn.clone());
                 Ok(match task {
@@ -163,15 +164,9 @@ impl Runner for EcsRunner {
         if found::state(&task) != TaskState::Running {
             return Ok(());
         }
-        let answer = self
-            .client
-            .stop_task()
-            .cluster(&self.place.cluster)
-            .task(task.task_arn.unwrap_or_default())
-            .reason("the run was asked to stop")
-            .send()
-            .await;
-        match answer {
+        let call = self.client.stop_task().cluster(&self.place.cluster);
+        let call = call.task(task.task_arn.unwrap_or_default());
+        match sent(call.reason("the run was asked to stop").send()).await {
             Ok(_) => Ok(()),
             // It ended between the look and the stop.
             Err(error) if error.code() == Some("InvalidParameterException") => Ok(()),

@@ -16,6 +16,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use cache::Cache;
 
+use crate::aws::sent;
+
 type Result<T> = std::result::Result<T, SecretsError>;
 
 pub struct SecretsManager {
@@ -42,7 +44,8 @@ impl SecretsManager {
         if !fresh && let Some(known) = self.cache.get(name) {
             return Ok(known);
         }
-        let answer = self.client.get_secret_value().secret_id(name).send().await;
+        let call = self.client.get_secret_value().secret_id(name);
+        let answer = sent(call.send()).await;
         let secret = match answer {
             Ok(answer) => match answer.secret_string {
                 Some(text) => SecretString::from(text),
@@ -63,30 +66,25 @@ impl SecretsManager {
         self.cache.forget(name);
         let put =
             || self.client.put_secret_value().secret_id(name).secret_string(secret.expose_secret());
-        let Err(error) = put().send().await else { return Ok(()) };
+        let Err(error) = sent(put().send()).await else { return Ok(()) };
         match error.code() {
             Some("ResourceNotFoundException") => {
-                let create = self
-                    .client
-                    .create_secret()
-                    .name(name)
-                    .secret_string(secret.expose_secret())
-                    .send()
-                    .await;
-                match create {
+                let create = self.client.create_secret().name(name);
+                let create = create.secret_string(secret.expose_secret());
+                match sent(create.send()).await {
                     Ok(_) => Ok(()),
                     // Somebody created it in between, or our own first try did.
                     Err(error) if error.code() == Some("ResourceExistsException") => {
-                        put().send().await.map(|_| ()).map_err(|error| unavailable(&error))
+                        sent(put().send()).await.map(|_| ()).map_err(|error| unavailable(&error))
                     }
                     Err(error) => Err(unavailable(&error)),
                 }
             }
             // Marked for deletion: its name stays taken until it is restored.
             Some("InvalidRequestException") => {
-                let restore = self.client.restore_secret().secret_id(name).send().await;
-                restore.map_err(|error| unavailable(&error))?;
-                put().send().await.map(|_| ()).map_err(|error| unavailable(&error))
+                let restore = self.client.restore_secret().secret_id(name);
+                sent(restore.send()).await.map_err(|error| unavailable(&error))?;
+                sent(put().send()).await.map(|_| ()).map_err(|error| unavailable(&error))
             }
             _ => Err(unavailable(&error)),
         }
@@ -120,14 +118,8 @@ impl Secrets for SecretsManager {
     async fn delete_provider_token(&self, connection: &ConnectionName) -> Result<()> {
         let name = self.token_name(connection);
         self.cache.forget(&name);
-        let answer = self
-            .client
-            .delete_secret()
-            .secret_id(&name)
-            .force_delete_without_recovery(true)
-            .send()
-            .await;
-        match answer {
+        let call = self.client.delete_secret().secret_id(&name);
+        match sent(call.force_delete_without_recovery(true).send()).await {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(()),
             Err(error) => Err(unavailable(&error)),

@@ -5,6 +5,8 @@ use aws_sdk_sqs::{Client, error::DisplayErrorContext};
 use nodeyard_domain::wake::{MAX_WAKE_DELAY_SECS, Wake};
 use nodeyard_engine::queue::{QueueError, WakeQueue};
 
+use crate::aws::sent;
+
 #[derive(Debug, Clone)]
 pub struct SqsQueue {
     client: Client,
@@ -20,15 +22,12 @@ impl SqsQueue {
 impl WakeQueue for SqsQueue {
     async fn send(&self, wake: &Wake, delay_secs: i64) -> Result<(), QueueError> {
         let body = serde_json::to_string(wake).map_err(|error| QueueError(error.to_string()))?;
-        self.client
-            .send_message()
-            .queue_url(&self.url)
-            .message_body(body)
-            .delay_seconds(delay(delay_secs))
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| QueueError(DisplayErrorContext(&error).to_string()))
+        let call = self.client.send_message().queue_url(&self.url);
+        let call = call.message_body(body).delay_seconds(delay(delay_secs));
+        match sent(call.send()).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(QueueError(DisplayErrorContext(&error).to_string())),
+        }
     }
 }
 

@@ -43,8 +43,7 @@ impl Environment {
             (None, Some(default)) => default.to_owned(),
             (None, None) => self.text(name),
         };
-        let is_http = value.starts_with("http://") || value.starts_with("https://");
-        if !value.is_empty() && !(is_http && reqwest::Url::parse(&value).is_ok()) {
+        if !value.is_empty() && !is_http_url(&value) {
             self.problems.push(format!("{name} is not an http(s) URL: {value}"));
         }
         value.trim_end_matches('/').to_owned()
@@ -72,6 +71,10 @@ impl Environment {
             Err(ConfigError { problems: self.problems })
         }
     }
+}
+
+fn is_http_url(text: &str) -> bool {
+    reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 fn is_cidr(text: &str) -> bool {

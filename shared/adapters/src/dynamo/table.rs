@@ -3,7 +3,7 @@
 mod batch;
 mod transaction;
 
-use std::{pin::Pin, time::Duration};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     Client,
@@ -24,7 +24,7 @@ use super::{
     error::{is_conflict, unavailable},
     keys::{Item, Key},
 };
-use crate::clock::random_bits;
+use crate::{aws::sent, clock::random_bits};
 
 /// A job's item above this is refused; it is meant to stay below 8 KB.
 const MAX_JOB_BYTES: usize = 32 * 1024;
@@ -146,12 +146,6 @@ impl Table {
             }),
         }
     }
-}
-
-/// A call of the SDK, on the heap: its futures are so large that a few of them inside each other
-/// are more than a thread's stack holds in a debug build.
-fn sent<F: Future>(call: F) -> Pin<Box<F>> {
-    Box::pin(call)
 }
 
 /// Tells a condition that did not hold from a conflict and from no answer.

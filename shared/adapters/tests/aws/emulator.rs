@@ -10,7 +10,7 @@ use std::{
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::{
     Client,
-    config::Credentials,
+    config::{Credentials, SharedCredentialsProvider},
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
         Projection, ProjectionType, ScalarAttributeType,
@@ -68,9 +68,7 @@ impl Emulator {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("eu-central-1"))
             .endpoint_url(&self.endpoint)
-            .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(
-                credentials,
-            ))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build()
     }
 

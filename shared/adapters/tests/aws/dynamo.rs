@@ -1,14 +1,10 @@
-//! The job store on a real emulator process, held to the promises of every job store.
-//!
-//! Needs `NODEYARD_PYTHON`: the interpreter of an environment that has ministack.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod emulator;
+//! The job store, held to the promises of every job store.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use emulator::Emulator;
 use nodeyard_adapters::dynamo::DynamoStore;
+
+use crate::emulator::Emulator;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_keeps_its_promises() {

@@ -1,0 +1,77 @@
+//! Secrets: written, replaced, deleted, and cached only as long as one may rely on it.
+
+use nodeyard_adapters::secrets::SecretsManager;
+use nodeyard_domain::connection::ConnectionName;
+use nodeyard_engine::secrets::{Secrets, SecretsError};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+use crate::{answers::Answers, emulator::Emulator};
+
+const TOKEN: &str = "canary-6f1d2c";
+
+fn name() -> ConnectionName {
+    "main".parse().unwrap()
+}
+
+fn secret(text: &str) -> SecretString {
+    SecretString::from(text)
+}
+
+#[tokio::test]
+async fn a_token_is_stored_replaced_and_deleted() {
+    let Some(emulator) = Emulator::start().await else { return };
+    let secrets = SecretsManager::new(&emulator.config(), "nodeyard/test");
+    let another_process = SecretsManager::new(&emulator.config(), "nodeyard/test");
+    let missing = secrets.provider_token(&name(), false).await;
+    assert!(matches!(missing, Err(SecretsError::Missing(which)) if which.ends_with("/main")));
+
+    secrets.put_provider_token(&name(), &secret("one")).await.unwrap();
+    let read = another_process.provider_token(&name(), false).await.unwrap();
+    assert_eq!(read.expose_secret(), "one");
+    secrets.put_provider_token(&name(), &secret("two")).await.unwrap();
+    let own = secrets.provider_token(&name(), false).await.unwrap();
+    assert_eq!(own.expose_secret(), "two", "who writes does not go on with the old one");
+    let cached = another_process.provider_token(&name(), false).await.unwrap();
+    assert_eq!(cached.expose_secret(), "one", "elsewhere it is kept for a while");
+    let fresh = another_process.provider_token(&name(), true).await.unwrap();
+    assert_eq!(fresh.expose_secret(), "two", "unless a fresh one is asked for");
+
+    secrets.delete_provider_token(&name()).await.unwrap();
+    secrets.delete_provider_token(&name()).await.unwrap();
+    let gone = secrets.provider_token(&name(), false).await;
+    assert!(matches!(gone, Err(SecretsError::Missing(_))));
+    secrets.put_provider_token(&name(), &secret("three")).await.unwrap();
+    let again = secrets.provider_token(&name(), true).await.unwrap();
+    assert_eq!(again.expose_secret(), "three", "a connection may come back under its name");
+
+    secrets.put_ssh_key(&name(), 2, &secret("private")).await.unwrap();
+    let key = secrets.ssh_key(&name(), 2).await.unwrap();
+    assert_eq!(key.expose_secret(), "private");
+    assert!(secrets.ssh_key(&name(), 1).await.is_err(), "versions are secrets of their own");
+}
+
+#[tokio::test]
+async fn a_name_that_is_marked_for_deletion_is_restored() {
+    let answers = Answers::start(vec![
+        (400, json!({"__type": "InvalidRequestException", "message": "scheduled for deletion"})),
+        (200, json!({})),
+        (200, json!({})),
+    ])
+    .await;
+    let secrets = SecretsManager::new(&answers.config(), "nodeyard/test");
+    secrets.put_provider_token(&name(), &secret(TOKEN)).await.unwrap();
+    let operations: Vec<String> = answers.requests().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(operations, ["PutSecretValue", "RestoreSecret", "PutSecretValue"]);
+}
+
+#[tokio::test]
+async fn no_error_repeats_a_secret() {
+    let told = json!({"__type": "InternalServiceError", "message": format!("echo {TOKEN}")});
+    let answers = Answers::start(vec![(500, told.clone()), (500, told)]).await;
+    let secrets = SecretsManager::new(&answers.config(), "nodeyard/test");
+    let error = secrets.put_provider_token(&name(), &secret(TOKEN)).await.unwrap_err();
+    assert!(!format!("{error} {error:?}").contains(TOKEN), "{error:?}");
+    let error = secrets.provider_token(&name(), true).await.unwrap_err();
+    assert!(!format!("{error} {error:?}").contains(TOKEN), "{error:?}");
+}
