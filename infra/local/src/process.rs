@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +87,14 @@ impl Process {
             command: self.name.clone(),
             detail: format!("it ended; it said\n{}", tail_of(&self.log)),
         })
+    }
+
+    /// Kills the process alone, as a crash would.
+    pub fn crash(&self) {
+        if self.identity.lives() {
+            // A process that is gone already is what was wanted.
+            let _ = kill(Pid::from_raw(self.identity.pid.cast_signed()), Signal::SIGKILL);
+        }
     }
 
     /// Asks the process to end, gives it some time, then kills its group.

@@ -3,6 +3,7 @@
 //! the last thing printed.
 
 mod cargo_lambda;
+mod killed_stack;
 mod step;
 
 use std::time::Instant;
@@ -55,6 +56,7 @@ async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) ->
             unless_interrupted(run_quietly(&mut command)).await
         }
         Action::CargoLambda => cargo_lambda::check(workspace, venv, report).await,
+        Action::KilledStack => killed_stack::check(workspace, report).await,
         Action::DemoWithoutMachines => {
             demo::demo(workspace, &demo_without_machines(), report).await
         }

@@ -28,6 +28,8 @@ pub enum Action {
     Playbooks(&'static [&'static str]),
     /// Runs the worker under `cargo lambda watch` and feeds it from a queue.
     CargoLambda,
+    /// Kills a stack that has a node, and looks for what is left after `down`.
+    KilledStack,
     /// The demo, with nothing behind the servers.
     DemoWithoutMachines,
     /// The tests of the whole workspace.
@@ -60,6 +62,7 @@ pub const STEPS: &[Step] = &[
     },
     Step { name: "cargo lambda", action: Action::CargoLambda },
     Step { name: "demo without machines", action: Action::DemoWithoutMachines },
+    Step { name: "killed stack", action: Action::KilledStack },
     Step { name: "tests", action: Action::Tests },
 ];
 

@@ -5,6 +5,7 @@ mod checks;
 mod journal;
 mod node;
 mod progress;
+mod story;
 mod verdict;
 
 use std::time::Instant;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::Stage;
+use super::story::Story;
 use crate::api::text;
 use crate::error::{Result, XtaskError};
 
@@ -18,12 +19,16 @@ const PATIENCE_SECS: u64 = 40 * 60;
 /// Follows a job; gives it back once it has succeeded.
 ///
 /// # Errors
-/// It ended otherwise, with its timeline; or it did not end.
+/// It ended otherwise, or it did not end.
 pub async fn follow(stage: &Stage, label: &str, job_id: &str) -> Result<Value> {
     let start = Instant::now();
+    let mut story = Story::of(job_id);
     let mut told: Option<(String, Instant)> = None;
     while start.elapsed().as_secs() < PATIENCE_SECS {
         let job = stage.api.get(&format!("/jobs/{job_id}")).await?;
+        for message in story.news(stage).await? {
+            stage.report.line(format!("{label}: {message}"));
+        }
         let now = describe(&job);
         let is_news = told.as_ref().is_none_or(|(text, _)| *text != now);
         if is_news || told.as_ref().is_some_and(|(_, at)| at.elapsed() > REMINDER) {
@@ -33,14 +38,17 @@ pub async fn follow(stage: &Stage, label: &str, job_id: &str) -> Result<Value> {
         }
         match text(&job, "/state")?.as_str() {
             "succeeded" => return Ok(job),
-            "failed" | "cancelled" => return Err(failure(stage, label, job_id, &job).await),
+            "failed" | "cancelled" => {
+                let error = job.get("error").cloned().unwrap_or_default();
+                return Err(XtaskError::Check(format!("{label}: {}\n{error:#}", describe(&job))));
+            }
             _ => tokio::time::sleep(LOOK).await,
         }
     }
     Err(XtaskError::TimedOut {
         what: format!("the end of {job_id}"),
         secs: PATIENCE_SECS,
-        hint: "its timeline tells why".to_owned(),
+        hint: "its timeline is above".to_owned(),
     })
 }
 
@@ -82,16 +90,6 @@ fn awaited(step: &str) -> &str {
         "confirm_gone" => "the server to be gone",
         _ => "its next step",
     }
-}
-
-async fn failure(stage: &Stage, label: &str, job_id: &str, job: &Value) -> XtaskError {
-    let error = job.get("error").cloned().unwrap_or_default();
-    // The reason matters more than the story: a timeline that cannot be read is left out.
-    let timeline = stage.api.get(&format!("/jobs/{job_id}/timeline?limit=200")).await;
-    let entries = timeline.ok().and_then(|it| it.get("items")?.as_array().cloned());
-    let story: Vec<String> = entries.unwrap_or_default().iter().map(Value::to_string).collect();
-    let last = story.get(story.len().saturating_sub(40)..).unwrap_or_default().join("\n");
-    XtaskError::Check(format!("{label}: {}\n{error:#}\n{last}", describe(job)))
 }
 
 #[cfg(test)]

@@ -40,6 +40,11 @@ pub async fn start(
     let [aws_port, simulator_port, ecs_port] = free_ports()?;
     let folder = workspace.stack(&options.stack);
     let logs = folder.join("logs");
+    for of_the_last_run in [&logs, &folder.join("tasks")] {
+        if of_the_last_run.exists() {
+            std::fs::remove_dir_all(of_the_last_run).at(of_the_last_run)?;
+        }
+    }
     std::fs::create_dir_all(&logs).at(&logs)?;
     let emulator_folder = folder.join(EMULATOR_FOLDER);
     std::fs::create_dir_all(&emulator_folder).at(&emulator_folder)?;
