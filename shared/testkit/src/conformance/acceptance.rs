@@ -6,8 +6,8 @@ use nodeyard_engine::store::{Accepted, Commit};
 use super::{
     Store,
     fixture::{
-        accept, accepted, audit, commit, decision, end, job_id, keyed, later, load, new_node,
-        node, work_on,
+        accept, accepted, audit, commit, decision, end, job_id, keyed, later, load, new_node, node,
+        work_on,
     },
 };
 

@@ -1,6 +1,6 @@
 //! Version, claim, news: what a commit is held to.
 
-use nodeyard_domain::{id::EffectId, job::JobError, code::Code, job::JobState, node::NodeStatus};
+use nodeyard_domain::{code::Code, id::EffectId, job::JobError, job::JobState, node::NodeStatus};
 use nodeyard_engine::store::{Begin, Commit, StoreError};
 
 use super::{

@@ -84,8 +84,7 @@ pub(super) fn audit(subject: &str) -> AuditEntry {
 
 /// A new node with the job that acquires it; both ids from `bits`.
 pub(super) fn new_node_at(bits: u128, spec: NodeSpec, at: Timestamp) -> Acceptance {
-    let (job, node) =
-        acceptance::provision(job_id(bits), node_id(bits), spec, "ci", None, at);
+    let (job, node) = acceptance::provision(job_id(bits), node_id(bits), spec, "ci", None, at);
     let audit = audit(job.id.as_str());
     Acceptance { job, new_node: Some(node), may_queue: false, idempotency: None, audit }
 }

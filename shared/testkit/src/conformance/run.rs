@@ -5,9 +5,7 @@ use nodeyard_engine::store::{RunWrite, StoreError};
 
 use super::{
     Store,
-    fixture::{
-        accepted, commit, decision, end, entry, later, load, now, result, run, whole,
-    },
+    fixture::{accepted, commit, decision, end, entry, later, load, now, result, run, whole},
 };
 
 pub(super) async fn a_run_is_written_once<S: Store>(store: &S) {
