@@ -14,6 +14,9 @@ use super::tasks::{Order, Outcome, Tasks};
 /// The service's name before the dot of `X-Amz-Target`.
 const SERVICE: &str = "AmazonEC2ContainerServiceV20141113.";
 
+/// Tasks on one page of a list.
+const PAGE: usize = 100;
+
 /// The endpoint, whatever it is served over.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
@@ -72,6 +75,7 @@ struct ListTasks {
     cluster: Option<String>,
     started_by: Option<String>,
     desired_status: Option<String>,
+    next_token: Option<String>,
 }
 
 impl Endpoint {
@@ -148,10 +152,27 @@ impl Endpoint {
         Ok(json!({ "task": self.tasks.stop(&request.task, &reason)? }))
     }
 
+    /// Without a filter, ECS lists what is to run; who filters by `startedBy` may filter by
+    /// nothing else (API reference, ListTasks).
     fn list_tasks(&self, request: ListTasks) -> Result<Value, EcsError> {
         self.check_cluster(request.cluster.as_deref())?;
-        let stopped = request.desired_status.as_deref() == Some("STOPPED");
-        Ok(json!({ "taskArns": self.tasks.list(request.started_by.as_deref(), stopped) }))
+        let found = match (&request.started_by, request.desired_status.as_deref()) {
+            (Some(_), Some(_)) => return Err(invalid("startedBy must be the only filter.")),
+            (Some(by), None) => {
+                self.tasks.list(|task| !task.is_to_stop() && task.started_by.as_ref() == Some(by))
+            }
+            (None, None | Some("RUNNING")) => self.tasks.list(|task| !task.is_to_stop()),
+            (None, Some("STOPPED")) => self.tasks.list(Task::is_to_stop),
+            (None, Some(_)) => return Err(invalid("desiredStatus is RUNNING or STOPPED.")),
+        };
+        let from = match request.next_token.as_deref().map(str::parse) {
+            None => 0,
+            Some(Ok(from)) => from,
+            Some(Err(_)) => return Err(invalid("Invalid token.")),
+        };
+        let page: Vec<_> = found.iter().skip(from).take(PAGE).collect();
+        let next = (found.len() > from + PAGE).then(|| (from + PAGE).to_string());
+        Ok(json!({ "taskArns": page, "nextToken": next }))
     }
 
     /// A cluster is named by its name or its ARN; without one, ECS takes `default`.

@@ -109,12 +109,12 @@ async fn wake_jobs(mut endings: mpsc::UnboundedReceiver<Task>, queue: Queue) {
 }
 
 async fn end_tasks(tasks: &Tasks) {
-    for arn in tasks.list(None, false) {
+    for arn in tasks.list(|task| !task.is_stopped()) {
         // A task that has ended meanwhile is what was wanted.
         let _ = tasks.stop(&arn, "the ECS endpoint is ending");
     }
     let all_stopped = async {
-        while !tasks.list(None, false).is_empty() {
+        while !tasks.list(|task| !task.is_stopped()).is_empty() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };

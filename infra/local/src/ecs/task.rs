@@ -1,10 +1,13 @@
 //! One task: what was asked, where it stands, and how ECS describes it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
 use super::definition::{Container, Definition};
+
+/// ECS shows a stopped task for at least this long.
+const RETENTION: Duration = Duration::from_secs(3600);
 
 /// Where a task stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +116,19 @@ impl Task {
         matches!(self.status, Status::Stopped(_))
     }
 
+    /// Whether it has ended, or is to.
+    pub fn is_to_stop(&self) -> bool {
+        self.stop_asked.is_some() || self.is_stopped()
+    }
+
+    /// Whether ECS has forgotten it.
+    pub fn is_forgotten(&self) -> bool {
+        match &self.status {
+            Status::Stopped(stopped) => stopped.at.elapsed().unwrap_or_default() > RETENTION,
+            Status::Provisioning | Status::Running => false,
+        }
+    }
+
     /// Whether a client that names a task by id or ARN means this one.
     pub fn is_called(&self, name: &str) -> bool {
         name == self.id || name == self.arn
@@ -125,8 +141,7 @@ impl Task {
             Status::Running => "RUNNING",
             Status::Stopped(_) => "STOPPED",
         };
-        let wanted =
-            if self.stop_asked.is_some() || self.is_stopped() { "STOPPED" } else { "RUNNING" };
+        let wanted = if self.is_to_stop() { "STOPPED" } else { "RUNNING" };
         let mut container = json!({
             "containerArn": self.arn.replacen(":task/", ":container/", 1),
             "taskArn": self.arn,

@@ -16,8 +16,6 @@ use super::launch::{Launched, Launcher};
 use super::left_over;
 use super::task::{Status, StopCode, Stopped, Task};
 
-/// ECS shows a stopped task for at least this long.
-const RETENTION: Duration = Duration::from_secs(3600);
 /// ECS's own default between the polite signal and the other one.
 const DEFAULT_STOP_SECS: u64 = 30;
 /// Tasks at once on this machine; ECS, too, may have no room.
@@ -113,11 +111,7 @@ impl Tasks {
     pub fn describe(&self, name: &str) -> Option<Value> {
         let mut book = self.book();
         let task = &book.find(name)?.task;
-        let is_old = match &task.status {
-            Status::Stopped(stopped) => stopped.at.elapsed().unwrap_or_default() > RETENTION,
-            Status::Provisioning | Status::Running => false,
-        };
-        (!is_old).then(|| task.describe())
+        (!task.is_forgotten()).then(|| task.describe())
     }
 
     /// Asks a task to stop; answers at once.
@@ -134,14 +128,12 @@ impl Tasks {
         Ok(entry.task.describe())
     }
 
-    /// The ARNs of the tasks that somebody started and that run, or have stopped.
-    pub fn list(&self, started_by: Option<&str>, stopped: bool) -> Vec<String> {
+    /// The tasks that fit and are not forgotten, oldest first.
+    pub fn list(&self, fits: impl Fn(&Task) -> bool) -> Vec<String> {
         let book = self.book();
-        book.entries
-            .iter()
-            .map(|entry| &entry.task)
-            .filter(|task| task.is_stopped() == stopped)
-            .filter(|task| started_by.is_none_or(|by| task.started_by.as_deref() == Some(by)))
+        let tasks = book.entries.iter().map(|entry| &entry.task);
+        tasks
+            .filter(|task| !task.is_forgotten() && fits(task))
             .map(|task| task.arn.clone())
             .collect()
     }

@@ -156,8 +156,18 @@ async fn a_stopped_task_may_tidy_up_and_leaves_no_child() {
     let child = Identity::of(lab.first_line(&arn).await.parse().unwrap()).unwrap();
     assert_eq!(lab.describe(&arn).await.get("lastStatus").unwrap(), "RUNNING");
 
+    let by_job = json!({ "cluster": "nodeyard", "startedBy": "job-1" });
+    let to_stop = json!({ "cluster": "nodeyard", "desiredStatus": "STOPPED" });
+    let listed = lab.call("ListTasks", by_job.clone()).await.unwrap();
+    assert_eq!(listed.get("taskArns").unwrap(), &json!([arn]));
+
     let body = json!({ "cluster": "nodeyard", "task": arn, "reason": "cancelled" });
     let stopping = lab.call("StopTask", body).await.unwrap();
+    // From now on it is listed among the stopped ones, though it may still run.
+    let listed = lab.call("ListTasks", by_job).await.unwrap();
+    assert_eq!(listed.get("taskArns").unwrap(), &json!([]));
+    let listed = lab.call("ListTasks", to_stop).await.unwrap();
+    assert_eq!(listed.get("taskArns").unwrap(), &json!([arn]));
     assert_eq!(stopping.pointer("/task/desiredStatus").unwrap(), "STOPPED");
     lab.endings.recv().await.unwrap();
     let shown = lab.describe(&arn).await;
@@ -231,10 +241,13 @@ async fn what_is_not_known_is_refused_as_ecs_refuses_it() {
     let missing = lab.call("DescribeTasks", json!({ "cluster": "nodeyard", "tasks": ["x"] }));
     let missing = missing.await.unwrap();
     assert_eq!(missing.pointer("/failures/0/reason").unwrap(), "MISSING");
+    let two_filters =
+        json!({ "cluster": "nodeyard", "startedBy": "job-1", "desiredStatus": "STOPPED" });
     let errors = [
         (lab.call("DescribeTasks", json!({ "tasks": ["x"] })).await, "ClusterNotFoundException"),
         (lab.call("StopTask", json!({ "cluster": "nodeyard", "task": "x" })).await, "Invalid"),
         (lab.call("RunTask", json!({ "cluster": "nodeyard" })).await, "InvalidParameter"),
+        (lab.call("ListTasks", two_filters).await, "InvalidParameter"),
         (lab.call("DeleteCluster", json!({})).await, "UnknownOperationException"),
     ];
     for (answer, name) in errors {
