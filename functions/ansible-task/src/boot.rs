@@ -95,7 +95,7 @@ pub(crate) async fn wait_for_login<S: RunStore, C: Clock>(
     let mut told = None;
     let began = Instant::now();
     loop {
-        let login = stop.or(login::try_once(site, &site.scratch.known_hosts())).await?;
+        let login = stop.or(login::try_once(site, &site.scratch.known_hosts())).await??;
         let (kind, words) = match &login {
             Login::Done => ("done", None),
             Login::Away(words) => ("away", Some(words)),

@@ -58,12 +58,12 @@ pub(crate) fn command(program: &str, search_path: &OsString, scratch: &Scratch) 
 /// Like [`command`]; the kernel kills the child when this process dies in whatever way, where
 /// that can be had.
 pub(crate) fn tied_command(program: &str, search_path: &OsString, scratch: &Scratch) -> Command {
-    let ties = cfg!(target_os = "linux") && find("setpriv", search_path).is_some();
-    if !ties {
+    let found = (find("setpriv", search_path), find(program, search_path));
+    let (Some(_), Some(program), true) = (found.0, found.1, cfg!(target_os = "linux")) else {
         return command(program, search_path, scratch);
-    }
+    };
     let mut tied = command("setpriv", search_path, scratch);
-    tied.args(["--pdeathsig", "KILL"]).arg(find(program, search_path).unwrap_or(program.into()));
+    tied.args(["--pdeathsig", "KILL"]).arg(program);
     tied
 }
 

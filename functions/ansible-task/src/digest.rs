@@ -8,7 +8,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 /// SHA-256 in hex over the paths and contents of all files below a folder, in the order of their
-/// paths. Python's caches do not count.
+/// paths; of a link, where it leads. Python's caches do not count.
 ///
 /// # Errors
 /// When the folder or a file in it cannot be read.
@@ -18,7 +18,12 @@ pub(crate) fn of_folder(folder: &Path) -> io::Result<String> {
     files.sort();
     let mut digest = Sha256::new();
     for file in files {
-        let contents = fs::read(folder.join(&file))?;
+        let path = folder.join(&file);
+        let contents = if path.is_symlink() {
+            fs::read_link(path)?.as_os_str().as_encoded_bytes().to_vec()
+        } else {
+            fs::read(path)?
+        };
         // Lengths keep two neighbours from passing for one file.
         let path = file.to_string_lossy().into_owned();
         digest.update(format!("{}:{path}:{}:", path.len(), contents.len()));

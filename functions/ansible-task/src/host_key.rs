@@ -73,7 +73,7 @@ async fn prove(site: &Site<'_>, both: &HostPins) -> Result<(), Failure> {
     let mut stop = site.stop.clone();
     let mut tries = 1;
     loop {
-        let words = match stop.or(login::try_once(site, &known_hosts)).await? {
+        let words = match stop.or(login::try_once(site, &known_hosts)).await?? {
             Login::Done => return Ok(()),
             Login::OtherHostKey(words) => return Err(boot::other_host_key(&words)),
             Login::Away(words) | Login::Denied(words) => words,

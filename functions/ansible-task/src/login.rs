@@ -7,6 +7,7 @@ use tokio::process::Command;
 
 use crate::{
     child::{self, ChildError},
+    failure::Failure,
     log::cut,
     scratch::Scratch,
     site::Site,
@@ -47,7 +48,10 @@ pub(crate) fn options(alias: &str, known_hosts: &Path, agent_socket: &Path) -> V
 }
 
 /// One try, over a connection of its own: nothing that is already open can make it succeed.
-pub(crate) async fn try_once(site: &Site<'_>, known_hosts: &Path) -> Login {
+///
+/// # Errors
+/// When there is no ssh: waiting would not help.
+pub(crate) async fn try_once(site: &Site<'_>, known_hosts: &Path) -> Result<Login, Failure> {
     let mut command = child::tied_command("ssh", site.search_path(), site.scratch);
     command
         .args(["-F", "/dev/null", "-o", "BatchMode=yes", "-o", "ControlMaster=no"])
@@ -56,10 +60,9 @@ pub(crate) async fn try_once(site: &Site<'_>, known_hosts: &Path) -> Login {
         .args(options(site.alias(), known_hosts, &site.scratch.agent_socket()))
         .args(["-p", "22", "-l", ADMIN_USER, &site.run.address, "true"]);
     match child::output(command, None, site.settings.tempo.login_limit).await {
-        Ok(output) => classify(output.status.code(), &String::from_utf8_lossy(&output.stderr)),
-        Err(error @ ChildError::Limit { .. }) => Login::Away(error.to_string()),
-        // Without ssh there will be no login, however long we wait; the log says why.
-        Err(error) => Login::Away(error.to_string()),
+        Ok(output) => Ok(classify(output.status.code(), &String::from_utf8_lossy(&output.stderr))),
+        Err(error @ ChildError::Limit { .. }) => Ok(Login::Away(error.to_string())),
+        Err(error) => Err(Failure::of_task(error.to_string())),
     }
 }
 

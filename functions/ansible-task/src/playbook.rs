@@ -73,10 +73,7 @@ pub(crate) async fn run<S: RunStore, C: Clock>(
             }
         }
     };
-    if stopped.is_some() {
-        child::end_all_of(site.scratch.path());
-    }
-    // Something it left running may hold its output open.
+    // Something it left running may hold its output open; it ends with the scratch folder.
     let drain = async {
         while let Some(line) = output.recv().await {
             report.line(&line);

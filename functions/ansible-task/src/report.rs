@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use crate::{log::Log, persist::persist, redaction::Redactor, tempo::Tempo};
 
-/// The most entries a run adds to its job's timeline.
+/// The most entries a run adds to its job's timeline, not counting the one that tells of its end.
 pub(crate) const MAX_ENTRIES: usize = 400;
-/// Of those, kept for failures and for the run's end.
+/// Of those, kept for failures.
 const KEPT_FOR_FAILURES: usize = 100;
 
 pub(crate) struct Report<'a, S, C> {
@@ -71,6 +71,11 @@ impl<'a, S: RunStore, C: Clock> Report<'a, S, C> {
         } else {
             entry
         };
+        self.entries.push(entry);
+    }
+
+    /// Notes the entry that tells of the run's end, however many there are.
+    pub(crate) fn note_end(&mut self, entry: TimelineEntry) {
         self.entries.push(entry);
     }
 

@@ -136,7 +136,7 @@ impl<S: RunStore, Q: WakeQueue, K: Secrets, C: Clock> Task<S, Q, K, C> {
                 .with("code", code.as_str())
                 .with("status", "failed"),
         };
-        report.note(entry);
+        report.note_end(entry);
         report.close().await;
         RunResult {
             code,

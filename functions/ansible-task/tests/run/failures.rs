@@ -137,6 +137,24 @@ async fn ansible_that_cannot_be_started_is_recorded() {
 }
 
 #[tokio::test]
+async fn without_ssh_nothing_is_waited_for() {
+    let machine = Machine::configured();
+    machine.remove("bin/ssh");
+    let mut task = machine.task();
+    task.settings.search_path = machine.path("bin").into_os_string();
+    std::os::unix::fs::symlink("/bin/sh", machine.path("bin/sh")).unwrap();
+    for tool in ["env", "cat", "sleep"] {
+        let found = ["/usr/bin", "/bin"].map(|folder| std::path::Path::new(folder).join(tool));
+        let found = found.iter().find(|path| path.exists()).unwrap();
+        std::os::unix::fs::symlink(found, machine.path("bin").join(tool)).unwrap();
+    }
+    task.perform(&machine.request(), std::future::pending()).await.unwrap();
+    let result = machine.world.result();
+    assert_eq!(result.code, Some(Code::AnsibleUnexpectedError));
+    assert!(result.message.starts_with("ssh cannot be started"), "{}", result.message);
+}
+
+#[tokio::test]
 async fn an_older_key_that_is_gone_is_no_failure() {
     let machine = Machine::configured();
     machine.world.state().run.key_versions = vec![1, 0];

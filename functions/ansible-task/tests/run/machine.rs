@@ -11,7 +11,7 @@ use std::{
 
 use nodeyard_ansible_task::{Settings, Task, TaskError, args::Request, tempo::Tempo};
 use nodeyard_domain::{
-    host_key::{HostPins, first_host_key},
+    host_key::{HostKey, HostPins, first_host_key},
     id::NodeId,
     ownership::DeploymentKey,
 };
@@ -107,9 +107,13 @@ pub struct Machine {
     pub tempo: Tempo,
 }
 
-pub fn host_key(attempt: u32) -> String {
+pub fn key_pair(attempt: u32) -> HostKey {
     let key = DeploymentKey::new(*b"deployment");
-    first_host_key(&key, &NodeId::from_bits(0xb), attempt).unwrap().public
+    first_host_key(&key, &NodeId::from_bits(0xb), attempt).unwrap()
+}
+
+pub fn host_key(attempt: u32) -> String {
+    key_pair(attempt).public
 }
 
 impl Machine {

@@ -1,6 +1,6 @@
 //! No secret byte leaves the agent's pipe, and no child sees our environment.
 
-use crate::machine::Machine;
+use crate::machine::{Machine, key_pair};
 
 const CANARY: &str = "Q0FOQVJZY2FuYXJ5Q0FOQVJZY2FuYXJ5Q0FOQVJZY2FuYXJ5Q0FOQVJZY2FuYXJ5";
 
@@ -75,6 +75,33 @@ async fn children_see_the_environment_made_for_them_and_nothing_of_ours() {
         }
         assert!(common.iter().all(|name| names.contains(name)), "{program}: {names:?}");
     }
+}
+
+#[tokio::test]
+async fn the_real_agent_takes_a_key_by_its_pipe_and_goes_away() {
+    let machine = Machine::configured();
+    for program in ["ssh-agent", "ssh-add"] {
+        machine.remove(&format!("bin/{program}"));
+    }
+    let key = key_pair(7);
+    machine.world.state().keys = vec![(1, key.private.clone())];
+    machine.hook("web", "ssh-add -L > \"$W/held\"; ps -eo pid,args > \"$W/processes\"");
+    machine.perform().await.unwrap();
+    assert_eq!(machine.world.result().code, None);
+    assert!(machine.read("held").starts_with(&key.public));
+    let vars: serde_json::Value = serde_json::from_str(&machine.read("vars")).unwrap();
+    let managed = &vars["ssh_authorized_keys"][0]["__ansible_unsafe"];
+    assert_eq!(managed, &format!("{} nodeyard", key.public));
+    // Where Ansible runs, the agent is the only one that has it, and it is gone in the end.
+    let agent = format!("ssh-agent -D -a {}", machine.path("scratch").display());
+    let processes = machine.lines("processes");
+    let agent = processes
+        .iter()
+        .map(|line| line.trim())
+        .find(|line| line.split_once(' ').is_some_and(|(_, words)| words.starts_with(&agent)));
+    let (pid, _) = agent.expect("the agent runs").split_once(' ').unwrap();
+    machine.put("agent.pids", &format!("{pid}\n"));
+    machine.assert_nothing_is_left();
 }
 
 #[tokio::test]

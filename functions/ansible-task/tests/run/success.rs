@@ -64,6 +64,21 @@ async fn timeline_and_log_tell_what_happened_in_order() {
 }
 
 #[tokio::test]
+async fn the_timeline_of_a_run_is_bounded_and_keeps_failures_and_the_end() {
+    let machine = Machine::configured();
+    let many = "i=0; while [ $i -lt 500 ]; do task \"t$i\" changed ''; i=$((i+1)); done\n\
+        task late failed why; stats '\"failures\":1' ''; exit 2";
+    machine.hook("web", many);
+    machine.perform().await.unwrap();
+    let messages = machine.world.messages();
+    assert!(messages.len() <= 401, "{}", messages.len());
+    let cut = "a run notes 400 entries at most: see its log for the rest".to_owned();
+    let at = messages.iter().position(|message| *message == cut).unwrap();
+    assert_eq!(messages[at + 1], "failed: late: why");
+    assert!(messages.last().unwrap().starts_with("run 1 ended: ANSIBLE_HOST_FAILED"));
+}
+
+#[tokio::test]
 async fn a_second_run_changes_nothing_and_leaves_the_host_key_alone() {
     let machine = Machine::configured();
     machine.perform().await.unwrap();
