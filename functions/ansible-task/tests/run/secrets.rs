@@ -107,10 +107,8 @@ async fn the_real_agent_takes_a_key_by_its_pipe_and_goes_away() {
 #[tokio::test]
 async fn the_newest_key_is_added_first() {
     let machine = Machine::configured();
-    let mut state = machine.world.state();
-    state.keys = vec![(1, "the older".into()), (2, "the newer".into())];
-    state.run.key_versions = vec![2, 1];
-    drop(state);
+    machine.world.state().keys = vec![(1, "the older".into()), (2, "the newer".into())];
+    machine.world.state().run.key_versions = vec![2, 1];
     machine.perform().await.unwrap();
     assert_eq!(machine.lines("key"), ["the newer", "--", "the older", "--"]);
 }

@@ -90,11 +90,12 @@ async fn a_second_run_changes_nothing_and_leaves_the_host_key_alone() {
 #[tokio::test]
 async fn the_playbooks_get_the_inventory_and_the_variables_of_the_run() {
     let machine = Machine::configured();
-    let mut state = machine.world.state();
-    state.run.vars.insert("timezone".into(), "{{ lookup('pipe', 'id') }}".into());
-    state.run.authorized_keys = vec!["ssh-ed25519 AAAAuser somebody".into()];
-    let node = state.run.node_id.to_string();
-    drop(state);
+    let node = {
+        let run = &mut machine.world.state().run;
+        run.vars.insert("timezone".into(), "{{ lookup('pipe', 'id') }}".into());
+        run.authorized_keys = vec!["ssh-ed25519 AAAAuser somebody".into()];
+        run.node_id.to_string()
+    };
     machine.perform().await.unwrap();
 
     let inventory: serde_json::Value = serde_json::from_str(&machine.read("inventory")).unwrap();
