@@ -145,8 +145,8 @@ impl NodeChange {
         *self == Self::default()
     }
 
-    /// The node as it is after the change.
-    pub fn apply(&self, node: &mut Node, now: Timestamp) {
+    /// The node as it is after the change, which `job` makes.
+    pub fn apply(&self, node: &mut Node, job: &JobId, now: Timestamp) {
         if let Some(status) = self.status {
             node.status = status;
         }
@@ -164,7 +164,12 @@ impl NodeChange {
             node.last_run.clone_from(run);
         }
         if self.close_job {
-            node.open_job = node.queued_release.take();
+            if node.open_job.as_ref() == Some(job) {
+                node.open_job = node.queued_release.take();
+            } else {
+                // A job that only waited for the node leaves the open one alone.
+                node.queued_release.take_if(|queued| queued == job);
+            }
         }
         node.updated_at = now;
     }

@@ -26,6 +26,19 @@ use crate::held;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
+/// The limits of the real store, so that tests meet them too.
+const MAX_JOB_BYTES: usize = 32 * 1024;
+const MAX_ITEM_BYTES: usize = 64 * 1024;
+
+/// Refuses what the real store would refuse to write.
+fn check_size(key: &str, record: &impl serde::Serialize, limit: usize) -> Result<()> {
+    let bytes = serde_json::to_vec(record).expect("a record serialises").len();
+    if bytes > limit {
+        return Err(StoreError::TooLarge { key: key.to_owned(), bytes });
+    }
+    Ok(())
+}
+
 /// Everything that is stored.
 #[derive(Debug, Default)]
 pub(crate) struct Items {
@@ -40,7 +53,8 @@ pub(crate) struct Items {
     pub had_admin: bool,
     pub idempotency: HashMap<String, (String, JobId)>,
     pub audit: Vec<AuditEntry>,
-    pub swept: HashMap<JobId, (u64, Timestamp)>,
+    /// Until when a swept job rests; a commit or news take the stamp away.
+    pub swept: HashMap<JobId, Timestamp>,
 }
 
 /// Clones share what is stored.
@@ -103,17 +117,22 @@ impl JobStore for MemoryStore {
         let before = &loaded.job;
         let Some(stored) = items.jobs.get(&before.id) else { return Ok(Commit::Lost) };
         let as_loaded = stored.version == before.version
+            && !stored.state.is_terminal()
             && stored.sent_at == before.sent_at
             && stored.news_at == before.news_at;
         let Some(node) = items.nodes.get(&before.node_id) else { return Ok(Commit::Lost) };
-        let turn_as_loaded =
-            !decision.node.close_job || node.queued_release == loaded.node.queued_release;
+        let turn_as_loaded = !decision.node.close_job
+            || (node.open_job == loaded.node.open_job
+                && node.queued_release == loaded.node.queued_release);
         if !as_loaded || !turn_as_loaded {
             return Ok(Commit::Lost);
         }
         let job = Job { version: before.version + 1, ..decision.job.clone() };
-        if let Some(node) = items.nodes.get_mut(&before.node_id) {
-            decision.node.apply(node, job.updated_at);
+        check_size(job.id.as_str(), &job, MAX_JOB_BYTES)?;
+        if let Some(node) =
+            items.nodes.get_mut(&before.node_id).filter(|_| !decision.node.is_empty())
+        {
+            decision.node.apply(node, &job.id, job.updated_at);
         }
         items.timeline.entry(job.id.clone()).or_default().extend(decision.entries.iter().cloned());
         items.swept.remove(&job.id);
@@ -123,6 +142,10 @@ impl JobStore for MemoryStore {
 
     async fn take_node(&self, node: &NodeId, job: &JobId) -> Result<bool> {
         let mut items = held(&self.items);
+        // A job that has ended gets nothing: nobody would close it.
+        if items.jobs.get(job).is_none_or(|job| job.state.is_terminal()) {
+            return Ok(false);
+        }
         let Some(node) = items.nodes.get_mut(node) else { return Ok(false) };
         match &node.open_job {
             Some(open) => Ok(open == job),
@@ -151,10 +174,8 @@ impl JobStore for MemoryStore {
             .jobs
             .values()
             .filter_map(|job| {
-                let stamped =
-                    items.swept.get(&job.id).filter(|(version, _)| *version == job.version);
-                let look_at = match stamped {
-                    Some((_, again_at)) => *again_at,
+                let look_at = match items.swept.get(&job.id) {
+                    Some(again_at) => *again_at,
                     None => job.look_at()?,
                 };
                 (look_at <= before && !job.state.is_terminal())
@@ -168,8 +189,13 @@ impl JobStore for MemoryStore {
 
     async fn mark_swept(&self, job: &DueJob, again_at: Timestamp) -> Result<()> {
         let mut items = held(&self.items);
-        if let Some(version) = items.jobs.get(&job.id).map(|job| job.version) {
-            items.swept.insert(job.id.clone(), (version, again_at));
+        // A commit or news in between have set another time, which goes first.
+        let as_found = match items.swept.get(&job.id) {
+            Some(again_at) => *again_at == job.look_at,
+            None => items.jobs.get(&job.id).and_then(Job::look_at) == Some(job.look_at),
+        };
+        if as_found {
+            items.swept.insert(job.id.clone(), again_at);
         }
         Ok(())
     }
@@ -254,6 +280,8 @@ impl RunStore for MemoryStore {
         run.result = Some(result.clone());
         if let Some(job) = items.jobs.get_mut(job).filter(|job| !job.state.is_terminal()) {
             job.news_at = Some(result.finished_at);
+            let id = job.id.clone();
+            items.swept.remove(&id);
         }
         Ok(true)
     }
@@ -277,11 +305,17 @@ impl RunStore for MemoryStore {
     }
 
     async fn append_timeline(&self, job: &JobId, entries: &[TimelineEntry]) -> Result<()> {
+        for entry in entries {
+            check_size(job.as_str(), entry, MAX_ITEM_BYTES)?;
+        }
         held(&self.items).timeline.entry(job.clone()).or_default().extend(entries.iter().cloned());
         Ok(())
     }
 
     async fn append_log(&self, job: &JobId, run: u32, sequence: u32, text: &str) -> Result<()> {
+        if text.len() > MAX_ITEM_BYTES {
+            return Err(StoreError::TooLarge { key: job.to_string(), bytes: text.len() });
+        }
         let mut items = held(&self.items);
         items.log.entry(job.clone()).or_default().insert((run, sequence), text.to_owned());
         Ok(())

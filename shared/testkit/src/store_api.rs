@@ -45,10 +45,6 @@ fn known(items: &Items, key: &IdempotencyKey) -> Option<Accepted> {
     Some(Accepted::Replayed(Box::new(Loaded { job, node })))
 }
 
-fn is_seen(connection: &ConnectionName, only: Option<&Vec<ConnectionName>>) -> bool {
-    only.is_none_or(|list| list.contains(connection))
-}
-
 impl ApiStore for MemoryStore {
     async fn accept(&self, acceptance: &Acceptance) -> Result<Accepted> {
         let mut items = held(&self.items);
@@ -102,6 +98,8 @@ impl ApiStore for MemoryStore {
         }
         job.cancel_requested_at.get_or_insert(now);
         job.news_at = Some(now);
+        let id = job.id.clone();
+        items.swept.remove(&id);
         items.audit.push(audit.clone());
         Ok(true)
     }
@@ -127,36 +125,14 @@ impl ApiStore for MemoryStore {
     }
 
     async fn nodes(&self, filter: &NodeFilter, page: &PageRequest) -> Paged<Node> {
-        let nodes = held(&self.items)
-            .nodes
-            .values()
-            .filter(|node| {
-                let label = filter.label.as_ref().is_none_or(|(key, value)| {
-                    node.labels
-                        .get(key)
-                        .is_some_and(|found| value.as_ref().is_none_or(|value| value == found))
-                });
-                label
-                    && filter.status.is_none_or(|status| status == node.status)
-                    && filter.profile.is_none_or(|profile| profile == node.spec.profile)
-                    && is_seen(&node.spec.connection, filter.connections.as_ref())
-            })
-            .cloned()
-            .collect();
+        let nodes =
+            held(&self.items).nodes.values().filter(|node| filter.matches(node)).cloned().collect();
         page_of(nodes, page)
     }
 
     async fn jobs(&self, filter: &JobFilter, page: &PageRequest) -> Paged<Job> {
-        let jobs = held(&self.items)
-            .jobs
-            .values()
-            .filter(|job| {
-                filter.state.is_none_or(|state| state == job.state)
-                    && filter.node.as_ref().is_none_or(|node| *node == job.node_id)
-                    && is_seen(&job.connection, filter.connections.as_ref())
-            })
-            .cloned()
-            .collect();
+        let jobs =
+            held(&self.items).jobs.values().filter(|job| filter.matches(job)).cloned().collect();
         page_of(jobs, page)
     }
 
