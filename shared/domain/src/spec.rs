@@ -38,6 +38,22 @@ impl Profile {
     }
 }
 
+/// The first key, at any depth, that Ansible would not read as plain data: it gives names that
+/// start with `__ansible` a meaning of its own.
+pub fn reserved_var(vars: &Map<String, Value>) -> Option<&str> {
+    vars.iter().find_map(|(key, value)| {
+        if key.starts_with("__ansible") { Some(key.as_str()) } else { reserved_within(value) }
+    })
+}
+
+fn reserved_within(value: &Value) -> Option<&str> {
+    match value {
+        Value::Object(map) => reserved_var(map),
+        Value::Array(list) => list.iter().find_map(reserved_within),
+        _ => None,
+    }
+}
+
 /// The images a node may be made of; the playbooks know these and no other.
 pub const IMAGES: &[&str] = &[DEFAULT_IMAGE];
 
@@ -74,4 +90,17 @@ pub struct NodeSpec {
     #[serde(default)]
     pub keep_on_failure: bool,
     pub deadline_secs: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_ansible_keeps_for_itself_are_found_at_any_depth() {
+        let vars = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
+        assert_eq!(reserved_var(&vars(r#"{"timezone": "UTC", "a": [{"b": 1}]}"#)), None);
+        let nested = vars(r#"{"a": [1, {"__ansible_unsafe": "x"}]}"#);
+        assert_eq!(reserved_var(&nested), Some("__ansible_unsafe"));
+    }
 }

@@ -10,6 +10,7 @@ use nodeyard_domain::{
     spec::{
         DEADLINE_SECS, DEFAULT_DEADLINE_SECS, DEFAULT_IMAGE, IMAGES, MAX_ALLOW_SSH_FROM,
         MAX_AUTHORIZED_KEYS, MAX_LABELS, MAX_NAME_CHARS, MAX_VARS_BYTES, NodeSpec, Profile,
+        reserved_var,
     },
 };
 use serde::Deserialize;
@@ -184,6 +185,9 @@ pub fn draft(
     if Value::Object(new.vars.clone()).to_string().len() > MAX_VARS_BYTES {
         let detail = format!("at most {MAX_VARS_BYTES} bytes of JSON");
         faults.add("/vars", ApiCode::InvalidBody, detail);
+    }
+    if let Some(name) = reserved_var(&new.vars) {
+        faults.add("/vars", ApiCode::InvalidBody, format!("the name {name} is Ansible's own"));
     }
     check_labels(&new.labels, &mut faults);
     check_keys(&new.authorized_keys, &mut faults);

@@ -267,6 +267,7 @@ async fn bad_bodies_have_stable_codes() {
         json!({"deadline_secs": 21_601}),
         json!({"labels": {"team": 1}}),
         json!({"keep_on_failure": "yes"}),
+        json!({"vars": {"a": [{"__ansible_unsafe": "x"}]}}),
         json!([]),
         json!(null),
     ] {

@@ -1,0 +1,146 @@
+//! The invariants about what must be absent, held by reading the source.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Every file below a folder with this ending, build output and the local stack's files left out.
+fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join(folder)];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            if path.is_dir() {
+                if name != "target" && name != ".nodeyard" && name != ".git" {
+                    open.push(path);
+                }
+            } else if name.to_string_lossy().ends_with(ending) {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "nothing ends in {ending} below {folder}");
+    found
+}
+
+/// Code lines that hold one of the words: comments and documentation may speak of what is absent.
+fn uses<'a>(text: &'a str, words: &[&str]) -> Vec<&'a str> {
+    text.lines()
+        .map(str::trim_start)
+        .filter(|line| !line.starts_with("//"))
+        .filter(|line| words.iter().any(|word| line.contains(word)))
+        .collect()
+}
+
+#[test]
+fn the_domain_does_no_io_and_has_no_async() {
+    let manifest = std::fs::read_to_string(root().join("shared/domain/Cargo.toml")).unwrap();
+    for absent in ["tokio", "aws", "reqwest", "axum", "hcloud", "getrandom", "rand", "tracing"] {
+        assert!(!manifest.contains(absent), "shared/domain depends on {absent}");
+    }
+    let words = [
+        "async ",
+        ".await",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::process",
+        "Timestamp::now",
+        "SystemTime",
+        "Instant::now",
+    ];
+    for (path, text) in files("shared/domain/src", ".rs") {
+        assert_eq!(uses(&text, &words), Vec::<&str>::new(), "{}", path.display());
+    }
+}
+
+#[test]
+fn only_the_adapters_name_aws_types() {
+    for folder in ["shared/domain", "shared/engine", "shared/testkit", "functions"] {
+        for (path, text) in files(folder, ".rs") {
+            let found = uses(&text, &["aws_sdk_", "aws_config::", "aws_smithy"]);
+            assert_eq!(found, Vec::<&str>::new(), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn only_the_api_knows_the_statuses_we_answer_with() {
+    for folder in [
+        "shared/domain",
+        "shared/engine",
+        "functions/worker",
+        "functions/health",
+        "functions/ansible-task",
+    ] {
+        for (path, text) in files(folder, ".rs") {
+            let found = uses(&text, &["StatusCode", "problem+json"]);
+            assert_eq!(found, Vec::<&str>::new(), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_function_is_a_short_main_over_a_library() {
+    for name in ["api", "worker", "health", "ansible-task"] {
+        let folder = root().join("functions").join(name).join("src");
+        let main = std::fs::read_to_string(folder.join("main.rs")).unwrap();
+        assert!(main.lines().count() <= 45, "functions/{name}/src/main.rs has grown");
+        assert!(folder.join("lib.rs").exists());
+    }
+}
+
+#[test]
+fn the_worker_never_sleeps() {
+    for folder in ["shared/engine/src", "functions/worker/src", "functions/health/src"] {
+        for (path, text) in files(folder, ".rs") {
+            assert_eq!(uses(&text, &["sleep("]), Vec::<&str>::new(), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn there_is_no_way_back_to_local_or_manual_nodes() {
+    let contract = std::fs::read_to_string(root().join("functions/api/openapi.json")).unwrap();
+    let contract: serde_json::Value = serde_json::from_str(&contract).unwrap();
+    for path in contract["paths"].as_object().unwrap().keys() {
+        for word in ["local", "manual", "self", "import", "register", "adopt"] {
+            assert!(!path.contains(word), "{path}");
+        }
+    }
+    let body = contract["components"]["schemas"]["NewNode"]["properties"].as_object();
+    let fields: Vec<&String> = body.expect("the body of POST /nodes").keys().collect();
+    for field in &fields {
+        for word in ["host", "address", "local", "ssh_user", "ssh_port"] {
+            assert!(!field.contains(word), "a node's body has {field}");
+        }
+    }
+}
+
+#[test]
+fn files_stay_small_and_nothing_is_left_to_do() {
+    let marks = ["todo!(", "unimplemented!(", "#[ignore"];
+    for folder in ["shared", "functions", "infra", "tests"] {
+        for (path, text) in files(folder, ".rs") {
+            let lines = text.lines().count();
+            assert!(lines <= 600, "{} has {lines} lines", path.display());
+            // This file names the marks it looks for.
+            if !path.ends_with("architecture.rs") {
+                assert_eq!(uses(&text, &marks), Vec::<&str>::new(), "{}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn sample_events_are_json() {
+    for (path, text) in files("events", ".json") {
+        let parsed: Result<serde_json::Value, _> = serde_json::from_str(&text);
+        assert!(parsed.is_ok(), "{}", path.display());
+    }
+}
