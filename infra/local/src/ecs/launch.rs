@@ -11,7 +11,12 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::{Child, Command};
 
+use crate::command::on_path;
 use crate::error::{IoContext, Result};
+
+/// Enough for Ansible, and within what any root may set.
+const PODMAN_LIMITS: &[&str] =
+    &["--pids-limit=-1", "--ulimit=nofile=1024:4096", "--ulimit=nproc=4096:4096"];
 
 /// How tasks are run.
 #[derive(Debug, Clone)]
@@ -106,12 +111,9 @@ impl Launcher {
         })
     }
 
-    /// Ends what a dead task may have left running elsewhere.
-    pub async fn clear(&self, id: &str) {
-        if let Runner::Podman { .. } = self.runner {
-            // Killing podman does not end its container; a container that is gone is fine.
-            let _ = Command::new("podman").args(["rm", "-f", "-t", "0", &name(id)]).output().await;
-        }
+    /// Whether tasks are containers, which do not end with the process that started them.
+    pub fn runs_containers(&self) -> bool {
+        matches!(self.runner, Runner::Podman { .. })
     }
 
     fn words(
@@ -140,7 +142,14 @@ impl Launcher {
                 words.extend(program.iter().cloned());
             }
             Runner::Podman { image } => {
-                words.extend(["podman", "run", "--rm", "--name"].map(str::to_owned));
+                words.extend(["podman", "run", "--rm"].map(str::to_owned));
+                // Without limits given, podman asks for more than a confined root may have; and
+                // crun refuses what is left of the old control groups, where runc does not.
+                words.extend(PODMAN_LIMITS.iter().map(|word| (*word).to_owned()));
+                if on_path("runc") {
+                    words.push("--runtime=runc".to_owned());
+                }
+                words.push("--name".to_owned());
                 let network = self
                     .netns
                     .as_ref()
@@ -170,6 +179,11 @@ fn make_scratch(id: &str) -> Result<PathBuf> {
     std::fs::create_dir(&scratch).at(&scratch)?;
     std::fs::set_permissions(&scratch, Permissions::from_mode(0o700)).at(&scratch)?;
     Ok(scratch)
+}
+
+/// Removes a task's container; one that is gone is fine.
+pub async fn remove_container(id: &str) {
+    let _ = Command::new("podman").args(["rm", "-f", "-t", "0", &name(id)]).output().await;
 }
 
 /// What a task is called outside: its container, its scratch folder.

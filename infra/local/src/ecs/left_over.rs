@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::launch::name;
+use super::launch::{name, remove_container};
 use crate::error::{IoContext, Result};
 use crate::process::{Identity, Process};
 
@@ -17,6 +17,7 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     process: Identity,
+    is_container: bool,
     scratch: PathBuf,
 }
 
@@ -24,9 +25,15 @@ struct Record {
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn remember(folder: &Path, id: &str, pid: u32, scratch: &Path) -> Result<()> {
+pub fn remember(
+    folder: &Path,
+    id: &str,
+    pid: u32,
+    is_container: bool,
+    scratch: &Path,
+) -> Result<()> {
     let Some(process) = Identity::of(pid) else { return Ok(()) };
-    let record = Record { process, scratch: scratch.to_owned() };
+    let record = Record { process, is_container, scratch: scratch.to_owned() };
     let file = file(folder, id);
     std::fs::write(&file, serde_json::json!(record).to_string()).at(&file)
 }
@@ -49,6 +56,9 @@ pub async fn end_left_over_tasks(folder: &Path) {
         let Ok(record) = serde_json::from_str::<Record>(&text) else { continue };
         let process = Process { name: name(id), identity: record.process, log: path.clone() };
         process.end(GRACE).await;
+        if record.is_container {
+            remove_container(id).await;
+        }
         forget(folder, id, &record.scratch);
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 
 use super::answer::EcsError;
-use super::launch::{Launched, Launcher};
+use super::launch::{Launched, Launcher, remove_container};
 use super::left_over;
 use super::task::{Status, StopCode, Stopped, Task};
 
@@ -148,7 +148,9 @@ impl Tasks {
                 );
                 let scratch = launched.scratch.clone();
                 let status = see_through(launched, &stop, grace).await;
-                self.launcher.clear(&id).await;
+                if self.launcher.runs_containers() {
+                    remove_container(&id).await;
+                }
                 left_over::forget(&self.launcher.folder, &id, &scratch);
                 self.ended_with(&id, status)
             }
@@ -173,7 +175,9 @@ impl Tasks {
         }
         let launched = self.launcher.launch(id, order.variables.clone(), &order.arguments)?;
         if let Some(pid) = launched.child.id() {
-            left_over::remember(&self.launcher.folder, id, pid, &launched.scratch)?;
+            let is_container = self.launcher.runs_containers();
+            let folder = &self.launcher.folder;
+            left_over::remember(folder, id, pid, is_container, &launched.scratch)?;
         }
         self.change(id, |task| {
             task.status = Status::Running;
