@@ -1,9 +1,9 @@
 //! What the machine itself must have: looked for by program, installed with
 //! apt where that can be done, else named so that a person can install it.
+//! What real machines need is the simulator's to see to.
 
 use tokio::process::Command;
 
-use crate::cli::BackingKind;
 use crate::command::{on_path, run_quietly};
 use crate::error::{Result, XtaskError};
 use crate::report::Report;
@@ -29,24 +29,8 @@ pub const STACK: &[Need] = &[
     need("strip", "binutils"),
 ];
 
-/// What a stack with real machines needs besides.
-const MACHINES: &[Need] = &[
-    need("nsenter", "util-linux"),
-    need("setpriv", "util-linux"),
-    need("ip", "iproute2"),
-    need("mmdebstrap", "mmdebstrap"),
-];
-
-/// What a stack with machines of this kind needs besides; for a choice left
-/// open, what the most real kind needs.
-pub fn machines(kind: BackingKind) -> Vec<Need> {
-    let of_the_kind = match kind {
-        BackingKind::None => return Vec::new(),
-        BackingKind::Auto | BackingKind::Nspawn => need("systemd-nspawn", "systemd-container"),
-        BackingKind::Podman => need("podman", "podman"),
-    };
-    MACHINES.iter().copied().chain([of_the_kind]).collect()
-}
+/// What container tasks in containers need besides.
+pub const TASK_IMAGE: &[Need] = &[need("podman", "podman")];
 
 /// Whether packages can be installed from here: root, with apt.
 pub fn can_install() -> bool {

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use crate::api::Api;
 use crate::binaries::Binaries;
-use crate::cli::{BackingKind, StackOptions};
+use crate::cli::StackOptions;
 use crate::error::{Result, XtaskError};
 use crate::prerequisites;
 use crate::python::{self, Venv};
@@ -36,7 +36,9 @@ pub async fn bring_up(
 ) -> Result<StackState> {
     refuse_or_clear(workspace, &options.stack, report).await?;
     prerequisites::ensure(prerequisites::STACK, report).await?;
-    prepare_machines(options.backing, report).await?;
+    if options.task_image.is_some() {
+        prerequisites::ensure(prerequisites::TASK_IMAGE, report).await?;
+    }
     let venv = Venv::ensure(workspace, python::STACK, report).await?;
 
     let start = Instant::now();
@@ -65,14 +67,4 @@ async fn refuse_or_clear(workspace: &Workspace, stack: &str, report: Report) -> 
     }
     report.line("an earlier run died; cleaning up after it");
     end(workspace, stack, report).await
-}
-
-/// Installs what real machines need, where that may be possible at all.
-async fn prepare_machines(backing: BackingKind, report: Report) -> Result<()> {
-    let possible = cfg!(target_os = "linux") && prerequisites::can_install();
-    if backing == BackingKind::Auto && !possible {
-        // The simulator says why it cannot have machines, and what would make it possible.
-        return Ok(());
-    }
-    prerequisites::ensure(&prerequisites::machines(backing), report).await
 }

@@ -71,14 +71,11 @@ pub async fn start(
     let simulator = record(workspace, &mut state, "simulator", &mut simulator, &logs)?;
 
     let health = format!("{}/_ministack/health", state.aws_url);
-    wait_for(&emulator, &health, SERVICE_SECS).await?;
+    wait_for(&emulator, &health, SERVICE_SECS, None).await?;
     report.took(begun, "AWS emulator answers");
-    report.line(format!(
-        "waiting for the simulator; a first run makes a root file system (log: {})",
-        simulator.log.display()
-    ));
     let backing = format!("{}/_sim/backing", state.simulator_url);
-    wait_for(&simulator, &backing, SIMULATOR_SECS).await?;
+    // On a new machine it installs packages and makes a root file system: say so.
+    wait_for(&simulator, &backing, SIMULATOR_SECS, Some(report)).await?;
     let backing = Simulator::of(&state)?.backing().await?;
     report.took(begun, format!("simulator answers; machines: {}", backing.backing));
     report.line(&backing.note);
@@ -86,7 +83,7 @@ pub async fn start(
 
     let mut ecs = ecs(workspace, options, venv, binaries, &state, ecs_port)?;
     let ecs = record(workspace, &mut state, "ecs", &mut ecs, &logs)?;
-    wait_for(&ecs, &format!("{}/health", state.ecs_url), SERVICE_SECS).await?;
+    wait_for(&ecs, &format!("{}/health", state.ecs_url), SERVICE_SECS, None).await?;
     Ok(state)
 }
 
@@ -190,15 +187,21 @@ fn record(
     Ok(process)
 }
 
-/// Waits until a URL answers well.
-async fn wait_for(process: &Process, url: &str, secs: u64) -> Result<()> {
+/// Waits until a URL answers well; tells meanwhile what the process writes, if asked to.
+async fn wait_for(process: &Process, url: &str, secs: u64, tell: Option<Report>) -> Result<()> {
     let client = crate::api::http_client()?;
+    let mut told = 0;
     let deadline = Instant::now() + Duration::from_secs(secs);
     while Instant::now() < deadline {
         if client.get(url).send().await.is_ok_and(|answer| answer.status().is_success()) {
             return Ok(());
         }
         process.check_lives()?;
+        if let Some(report) = tell {
+            let log = std::fs::read_to_string(&process.log).unwrap_or_default();
+            log.lines().skip(told).filter_map(message).for_each(|it| report.line(it));
+            told = log.lines().count();
+        }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Err(XtaskError::TimedOut {
@@ -206,6 +209,11 @@ async fn wait_for(process: &Process, url: &str, secs: u64) -> Result<()> {
         secs,
         hint: format!("it said\n{}", tail_of(&process.log)),
     })
+}
+
+/// The message of a line of a log, without its time and level.
+fn message(line: &str) -> Option<&str> {
+    line.split_once(" INFO ").or_else(|| line.split_once(" WARN ")).map(|(_, message)| message)
 }
 
 /// Three ports of 127.0.0.1 that nobody listens on now.
