@@ -30,7 +30,8 @@ impl fmt::Display for Verdict {
             (true, true, _) => out.write_str(", pages served")?,
         }
         out.write_str(if self.kept { ", kept" } else { ", released" })?;
-        write!(out, ", {} servers left", self.servers_left)
+        let servers = if self.servers_left == 1 { "server" } else { "servers" };
+        write!(out, ", {} {servers} left", self.servers_left)
     }
 }
 
@@ -62,6 +63,6 @@ mod tests {
         let base = Verdict { has_page: false, ..WEB }.to_string();
         assert!(!base.contains("page served"), "{base}");
         let kept = Verdict { kept: true, servers_left: 1, ..WEB }.to_string();
-        assert!(kept.ends_with("kept, 1 servers left"), "{kept}");
+        assert!(kept.ends_with("kept, 1 server left"), "{kept}");
     }
 }

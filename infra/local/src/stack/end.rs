@@ -21,7 +21,10 @@ const GRACE: Duration = Duration::from_secs(60);
 /// # Errors
 /// Something of it cannot be removed; all that can be has been.
 pub async fn end(workspace: &Workspace, stack: &str, report: Report) -> Result<()> {
-    let Some(state) = StackState::load(workspace, stack)? else { return Ok(()) };
+    let Some(state) = StackState::load(workspace, stack)? else {
+        report.line(format!("stack {stack} is not up"));
+        return Ok(());
+    };
     let folder = workspace.stack(stack);
     keep_function_logs(workspace, &state, &folder.join("logs")).await;
     for process in state.processes.iter().rev() {
