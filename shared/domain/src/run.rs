@@ -8,6 +8,7 @@ use crate::{
     code::Code,
     connection::ConnectionName,
     id::{JobId, NodeId},
+    node::Node,
     readiness::Finding,
     spec::Profile,
 };
@@ -66,4 +67,29 @@ pub struct Run {
     pub stop_requested: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<RunResult>,
+}
+
+impl Run {
+    /// A record that only says: never start. Its inputs are as far as the node knows them.
+    pub fn tombstone(job_id: JobId, number: u32, node: &Node, now: Timestamp) -> Self {
+        let server = node.server.as_ref();
+        Self {
+            job_id,
+            number,
+            node_id: node.id.clone(),
+            connection: node.spec.connection.clone(),
+            server_id: server.map_or(0, |server| server.id),
+            address: server.and_then(|server| server.ipv4.clone()).unwrap_or_default(),
+            profile: node.spec.profile,
+            vars: Map::new(),
+            authorized_keys: Vec::new(),
+            allow_ssh_from: Vec::new(),
+            key_versions: Vec::new(),
+            created_at: now,
+            deadline_at: now,
+            task: None,
+            stop_requested: true,
+            result: None,
+        }
+    }
 }

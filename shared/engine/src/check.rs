@@ -39,7 +39,7 @@ pub fn judge(
                     (ConnectionStatus::Degraded, Some(ConnectionReason::MarkerMissing))
                 }
                 Permission::ReadWrite => {
-                    judged.key = judged.key.or(report.key);
+                    judged.key = report.key.or(judged.key);
                     (ConnectionStatus::Connected, None)
                 }
                 Permission::ReadOnly => {
@@ -67,6 +67,9 @@ pub fn judge(
 
 /// Checks one connection by live calls and stores what was found.
 ///
+/// A connection without a managed key is left as it is: its key is made when a caller connects or
+/// checks it, who alone may write the key's private half.
+///
 /// # Errors
 /// When the store or the secret store does not answer. What the provider answers is the result.
 pub async fn check(
@@ -76,11 +79,9 @@ pub async fn check(
     connection: &Connection,
     now: Timestamp,
 ) -> Result<Connection, CheckError> {
+    let Some(key) = &connection.key else { return Ok(connection.clone()) };
     let token = secrets.provider_token(&connection.name, true).await?;
-    let report = match &connection.key {
-        Some(key) => provider.check_token(&token, "", &key.public_key, Some(key)).await,
-        None => provider.check_token(&token, "", "", None).await,
-    };
+    let report = provider.check_token(&token, "", &key.public_key, Some(key)).await;
     let judged = judge(connection, report, now);
     if (judged.status, judged.reason) != (connection.status, connection.reason) {
         info!(

@@ -246,27 +246,8 @@ impl RunStore for MemoryStore {
             run.stop_requested = true;
             return Ok(Some(before));
         }
-        let Some(spec) = items.nodes.get(node).map(|node| node.spec.clone()) else {
-            return Ok(None);
-        };
-        let tombstone = Run {
-            job_id: job.clone(),
-            number,
-            node_id: node.clone(),
-            connection: spec.connection,
-            server_id: 0,
-            address: String::new(),
-            profile: spec.profile,
-            vars: serde_json::Map::new(),
-            authorized_keys: Vec::new(),
-            allow_ssh_from: Vec::new(),
-            key_versions: Vec::new(),
-            created_at: now,
-            deadline_at: now,
-            task: None,
-            stop_requested: true,
-            result: None,
-        };
+        let Some(node) = items.nodes.get(node) else { return Ok(None) };
+        let tombstone = Run::tombstone(job.clone(), number, node, now);
         items.runs.insert(key, tombstone);
         Ok(None)
     }

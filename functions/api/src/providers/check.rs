@@ -5,10 +5,10 @@ use axum::{
     extract::{Path, State},
 };
 use nodeyard_domain::connection::{Connection, ConnectionReason, ConnectionStatus};
-use nodeyard_engine::{secrets::Secrets, store::JobStore};
+use nodeyard_engine::{check, secrets::Secrets, store::JobStore};
 use serde::Deserialize;
 
-use super::{token::with_report, view::ConnectionView};
+use super::view::ConnectionView;
 use crate::{
     app::{App, Ports, Shared},
     auth::Operator,
@@ -59,7 +59,7 @@ impl<P: Ports> App<P> {
         };
         match judged {
             Ok(judged) => {
-                let connection = with_report(connection, &judged.report, now);
+                let connection = check::judge(&connection, Ok(judged.report.clone()), now);
                 self.keep_key(&connection, &judged).await?;
                 Ok(connection)
             }

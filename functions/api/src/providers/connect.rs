@@ -15,6 +15,7 @@ use nodeyard_domain::{
     wake::WakeReason,
 };
 use nodeyard_engine::{
+    check,
     secrets::Secrets,
     store::{ApiStore, JobFilter, JobStore, PageRequest},
 };
@@ -22,10 +23,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{
-    token::{Judged, with_report},
-    view::ConnectionView,
-};
+use super::{token::Judged, view::ConnectionView};
 use crate::{
     app::{App, Ports, Shared},
     auth::Admin,
@@ -168,7 +166,7 @@ impl<P: Ports> App<P> {
             checked_at: now,
             created_at: known.map_or(now, |known| known.created_at),
         };
-        let connection = with_report(connection, &judged.report, now);
+        let connection = check::judge(&connection, Ok(judged.report.clone()), now);
         self.keep_key(&connection, judged).await?;
         self.secrets.put_provider_token(&wanted.name, &wanted.token).await?;
         self.store.put_connection(&connection).await?;

@@ -1,10 +1,7 @@
 //! What a live check of a token means for a connection. Nothing is stored here.
 
-use jiff::Timestamp;
 use nodeyard_adapters::hetzner::key::new_key_pair;
-use nodeyard_domain::connection::{
-    Connection, ConnectionName, ConnectionReason, ConnectionStatus, ManagedKey, Permission,
-};
+use nodeyard_domain::connection::{ConnectionName, ManagedKey, Permission};
 use nodeyard_engine::{
     provider::{ProviderCheck, TokenReport},
     store::ApiStore,
@@ -99,25 +96,5 @@ impl<P: Ports> App<P> {
         }
         let private_key = report.key.is_some().then_some(private);
         Ok(Judged { report, private_key })
-    }
-}
-
-/// The connection as a report shows it.
-pub fn with_report(connection: Connection, report: &TokenReport, now: Timestamp) -> Connection {
-    let (status, reason) = match report.permission {
-        Permission::ReadWrite => (ConnectionStatus::Connected, None),
-        Permission::ReadOnly => (ConnectionStatus::Degraded, Some(ConnectionReason::TokenReadonly)),
-        Permission::Unknown => {
-            (ConnectionStatus::Degraded, Some(ConnectionReason::PermissionUnknown))
-        }
-    };
-    Connection {
-        status,
-        reason,
-        permission: report.permission,
-        key: report.key.clone().or(connection.key),
-        rate_budget: report.rate_budget.or(connection.rate_budget),
-        checked_at: now,
-        ..connection
     }
 }

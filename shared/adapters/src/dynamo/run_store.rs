@@ -43,7 +43,7 @@ impl DynamoStore {
         found.map_or_else(|| Ok(PinsRow::default()), read)
     }
 
-    /// A record that only says: never start. Its inputs are as far as the node knows them.
+    /// The node's tombstone for a run that never started.
     async fn tombstone(
         &self,
         job: &JobId,
@@ -56,25 +56,7 @@ impl DynamoStore {
             return Err(unreadable(&key, &"a run was to be stopped on it, and it does not exist"));
         };
         let node = read::<NodeRow>(found)?.into_node();
-        let server = node.server.as_ref();
-        Ok(Run {
-            job_id: job.clone(),
-            number,
-            server_id: server.map_or(0, |server| server.id),
-            address: server.and_then(|server| server.ipv4.clone()).unwrap_or_default(),
-            node_id: node.id,
-            connection: node.spec.connection,
-            profile: node.spec.profile,
-            vars: serde_json::Map::new(),
-            authorized_keys: Vec::new(),
-            allow_ssh_from: Vec::new(),
-            key_versions: Vec::new(),
-            created_at: now,
-            deadline_at: now,
-            task: None,
-            stop_requested: true,
-            result: None,
-        })
+        Ok(Run::tombstone(job.clone(), number, &node, now))
     }
 
     /// Sets a stop on a record that exists. The outer `None` says that there is none.
