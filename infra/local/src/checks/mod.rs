@@ -55,6 +55,11 @@ async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) ->
             command.current_dir(workspace.path("playbooks")).args(step::playbooks(workspace)?);
             unless_interrupted(run_quietly(&mut command)).await
         }
+        Action::InPlaybooks(words) => {
+            let mut command = step::command(workspace, venv, words);
+            command.current_dir(workspace.path("playbooks"));
+            unless_interrupted(run_quietly(&mut command)).await
+        }
         Action::CargoLambda => cargo_lambda::check(workspace, venv, report).await,
         Action::KilledStack => killed_stack::check(workspace, report).await,
         Action::DemoWithoutMachines => {
@@ -66,6 +71,9 @@ async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) ->
             } else {
                 &["cargo", "test", "--workspace"]
             };
+            if let Some(left_out) = step::left_out(workspace) {
+                report.line(left_out);
+            }
             unless_interrupted(run_aloud(&mut step::command(workspace, venv, words))).await
         }
     }

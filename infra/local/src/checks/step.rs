@@ -26,6 +26,8 @@ pub enum Action {
     Program(&'static [&'static str]),
     /// Runs a program in the playbooks' folder, with all of them as arguments.
     Playbooks(&'static [&'static str]),
+    /// Runs a program in the playbooks' folder.
+    InPlaybooks(&'static [&'static str]),
     /// Runs the worker under `cargo lambda watch` and feeds it from a queue.
     CargoLambda,
     /// Kills a stack that has a node, and looks for what is left after `down`.
@@ -47,6 +49,18 @@ pub const STEPS: &[Step] = &[
     Step {
         name: "playbook lint",
         action: Action::Playbooks(&["venv/ansible-lint", "--offline", "-q"]),
+    },
+    Step {
+        name: "playbook tests",
+        action: Action::InPlaybooks(&[
+            "venv/python",
+            "-m",
+            "unittest",
+            "discover",
+            "--quiet",
+            "--start-directory",
+            "tests",
+        ]),
     },
     Step {
         name: "clippy",
@@ -78,9 +92,22 @@ pub fn command(workspace: &Workspace, venv: &Venv, words: &[&str]) -> Command {
         .args(arguments)
         .current_dir(workspace.root())
         .env("NODEYARD_PYTHON", venv.python())
+        .env("HETZNER_SIM_CACHE_DIR", workspace.cache())
         .env("PATH", search_path(venv))
         .env("LC_ALL", "C.UTF-8");
     command
+}
+
+/// What the tests leave out here, and what would bring it back. The test runner does not show what
+/// a test prints that passes.
+pub fn left_out(workspace: &Workspace) -> Option<&'static str> {
+    let beside = workspace.path("../shared/hetzner/openapi.json");
+    let is_there =
+        std::env::var_os("NODEYARD_HETZNER_OPENAPI").map_or(beside, PathBuf::from).exists();
+    (!is_there).then_some(
+        "left out: the simulator's answers are not held against the provider's OpenAPI document; \
+         NODEYARD_HETZNER_OPENAPI may name a copy of it",
+    )
 }
 
 /// Ansible's tools look for each other on the search path.
