@@ -265,3 +265,29 @@ async fn wakes_that_are_early_or_for_nothing_change_nothing() {
     assert_eq!(world.store.load(&provision).await.unwrap(), before);
     assert_eq!(world.provider.books().calls, calls, "a finished job causes no call");
 }
+
+#[tokio::test]
+async fn two_workers_on_every_wake_make_each_commit_once() {
+    let mut world = World::new().await;
+    let (provision, node) = world.provision(|_| {}).await;
+    let mut commits = 0;
+    for _ in 0..120 {
+        while let Some(wake) = world.queue.take() {
+            // Both load the same version, both ask the provider, one commits.
+            let (a, b) = tokio::join!(world.driver.handle(&wake), world.driver.handle(&wake));
+            for handled in [a.unwrap(), b.unwrap()] {
+                commits += u64::from(handled == Handled::Committed);
+            }
+        }
+        world.end_runs().await;
+        world.clock.advance(SignedDuration::from_secs(1));
+    }
+    let job = job(&world, &provision).await;
+    assert_eq!((job.state, status(&world, &node).await), (JobState::Succeeded, NodeStatus::Ready));
+    assert_eq!(job.version, commits + 1, "a version is committed once");
+    assert_eq!(world.provider.books().creates_sent, 1);
+    let history = world.store.history(&provision);
+    let told = |text: &str| history.iter().filter(|entry| entry.message.contains(text)).count();
+    // Created by one, or adopted by the other, who looked because the claim was made.
+    assert_eq!((told("on cx23@fsn1"), told("run started"), told("succeeded")), (1, 1, 2));
+}

@@ -1,5 +1,7 @@
 //! A cloud in memory: one project, names that are unique, answers that can be lost.
 //!
+//! Each call gives way once before it takes effect, as a network does, so that workers interleave.
+//!
 //! It is the provider as the engine sees it, for whole worlds under a simulated clock. The wire
 //! is the Hetzner simulator's and the adapter's concern.
 
@@ -206,17 +208,20 @@ fn lost() -> ProviderFailure {
 
 impl Provider for MemoryProvider {
     async fn ensure_key(&self, _on: &Connection, key: &ManagedKey) -> Result<u64> {
+        tokio::task::yield_now().await;
         drop(self.call()?);
         Ok(key.provider_id)
     }
 
     async fn find_server(&self, _on: &Connection, name: &str) -> Result<Option<FoundServer>> {
+        tokio::task::yield_now().await;
         let project = self.call()?;
         let machine = project.machines.values().find(|machine| machine.server.name == name);
         Ok(machine.map(|machine| self.found(machine)))
     }
 
     async fn create_server(&self, _on: &Connection, body: &CreateServer) -> Result<CreatedServer> {
+        tokio::task::yield_now().await;
         let mut project = self.call()?;
         project.creates_sent += 1;
         let fault = project.faults.pop_front();
@@ -244,6 +249,7 @@ impl Provider for MemoryProvider {
     }
 
     async fn actions(&self, _on: &Connection, ids: &[u64]) -> Result<BTreeMap<u64, ActionState>> {
+        tokio::task::yield_now().await;
         let project = self.call()?;
         let now = self.clock.now();
         let state = |machine: &Machine| {
@@ -254,11 +260,13 @@ impl Provider for MemoryProvider {
     }
 
     async fn server(&self, _on: &Connection, id: u64) -> Result<FoundServer> {
+        tokio::task::yield_now().await;
         let project = self.call()?;
         project.machines.get(&id).map(|machine| self.found(machine)).ok_or_else(not_found)
     }
 
     async fn delete_server(&self, _on: &Connection, id: u64) -> Result<()> {
+        tokio::task::yield_now().await;
         let mut project = self.call()?;
         let now = self.clock.now();
         let machine = project.machines.get_mut(&id).ok_or_else(not_found)?;
@@ -271,6 +279,7 @@ impl Provider for MemoryProvider {
     }
 
     async fn remains(&self, _on: &Connection, server: u64, _ips: &[u64]) -> Result<Remains> {
+        tokio::task::yield_now().await;
         let project = self.call()?;
         Ok(if project.machines.contains_key(&server) && project.sees_marker {
             Remains::StillThere

@@ -171,7 +171,7 @@ impl World {
     }
 
     /// The container tasks: each run that has had its time succeeds, and wakes its job.
-    async fn end_runs(&self) {
+    pub async fn end_runs(&self) {
         for (job, number) in self.runner.running() {
             let Ok(Some(run)) = self.store.run(&job, number).await else { continue };
             let now = self.clock.now();
