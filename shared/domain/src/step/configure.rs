@@ -5,13 +5,12 @@
 //! on failure or cancel:  stop_run → failed or cancelled, node not_ready
 //! ```
 
-use super::{Transition, provision, running};
+use super::{Transition, running};
 use crate::{
     code::Code,
     job::{JobState, Phase},
     node::NodeStatus,
     observation::Outcome,
-    run::RunResult,
 };
 
 pub(super) fn take_node(next: &mut Transition<'_>, outcome: Outcome) {
@@ -26,10 +25,6 @@ pub(super) fn take_node(next: &mut Transition<'_>, outcome: Outcome) {
         Outcome::NodeBusy => next.again(next.policy.turn_look_secs),
         _ => next.keep_time(),
     }
-}
-
-pub(super) fn configured(next: &mut Transition<'_>, result: &RunResult) {
-    provision::configured(next, result);
 }
 
 pub(super) fn undo(next: &mut Transition<'_>) {

@@ -10,26 +10,7 @@ use crate::{
     code::Code,
     job::{Job, JobState, Phase},
     node::NodeStatus,
-    readiness,
-    run::RunResult,
 };
-
-pub(super) fn configured(next: &mut Transition<'_>, result: &RunResult) {
-    if readiness::is_ready(&result.readiness) {
-        next.note("ready");
-        next.finish(JobState::Succeeded, Some(NodeStatus::Ready));
-    } else {
-        let failed: Vec<String> = result
-            .readiness
-            .iter()
-            .filter(|finding| !finding.ok && !finding.warning)
-            .map(|finding| format!("{:?}: {}", finding.code, finding.detail))
-            .collect();
-        let detail =
-            if failed.is_empty() { "no probe answered".to_owned() } else { failed.join("; ") };
-        next.fail(Code::ReadinessFailed, &detail);
-    }
-}
 
 pub(super) fn undo(next: &mut Transition<'_>) {
     next.enter_undo();

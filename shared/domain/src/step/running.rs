@@ -10,15 +10,17 @@
 //! | await_server | action succeeded or unknown | fetch_server |
 //! | await_server | action failed | removal, then another attempt |
 //! | fetch_server | running | await_run |
-//! | await_run | finished | the job type decides |
+//! | await_run | finished, probes passed | succeeded, node ready |
+//! | await_run | finished, a probe failed | failed: READINESS_FAILED, and the job type's undo |
 //! | await_run | lost, or failed in a way that may pass | start_run of the next run, at most 3 |
 
-use super::{Transition, configure, provision, removal};
+use super::{Transition, removal};
 use crate::{
     code::{Code, Retry},
-    job::{Effect, JobKind, OwnRun, Phase, Step},
+    job::{Effect, JobKind, JobState, OwnRun, Phase, Step},
     node::{NodeStatus, RunRef},
     observation::{FailureClass, Outcome, ServerStatus},
+    readiness,
     run::RunResult,
 };
 
@@ -146,13 +148,26 @@ fn finished(next: &mut Transition<'_>, result: RunResult) {
         None => {
             seen_stopped(next);
             next.note("run succeeded");
-            match next.job.kind {
-                JobKind::NodeProvision => provision::configured(next, &result),
-                JobKind::NodeConfigure | JobKind::NodeRelease => {
-                    configure::configured(next, &result)
-                }
-            }
+            configured(next, &result);
         }
+    }
+}
+
+/// Ready only if the probes say so, for every job type that runs playbooks.
+fn configured(next: &mut Transition<'_>, result: &RunResult) {
+    if readiness::is_ready(&result.readiness) {
+        next.note("ready");
+        next.finish(JobState::Succeeded, Some(NodeStatus::Ready));
+    } else {
+        let failed: Vec<String> = result
+            .readiness
+            .iter()
+            .filter(|finding| !finding.ok && !finding.warning)
+            .map(|finding| format!("{:?}: {}", finding.code, finding.detail))
+            .collect();
+        let detail =
+            if failed.is_empty() { "no probe answered".to_owned() } else { failed.join("; ") };
+        next.fail(Code::ReadinessFailed, &detail);
     }
 }
 
