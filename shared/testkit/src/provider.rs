@@ -12,9 +12,12 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
-    connection::{Connection, ManagedKey},
+    connection::{Connection, ConnectionName, ManagedKey},
+    id::NodeId,
     node::Server,
     observation::{FailureClass, ProviderFailure, ServerStatus},
+    ownership::{LABEL_DEPLOYMENT, LABEL_NODE},
+    pace::SeenRate,
 };
 use nodeyard_engine::{
     Clock,
@@ -54,6 +57,7 @@ struct Project {
     landing: Vec<(Timestamp, CreateServer)>,
     faults: VecDeque<CreateFault>,
     last_id: u64,
+    groups: BTreeMap<String, u64>,
     /// Every create that took effect, by name: the judge of duplicates.
     made: BTreeMap<String, u32>,
     creates_sent: u32,
@@ -113,6 +117,7 @@ impl MemoryProvider {
             ssh_keys: Vec::new(),
             labels: BTreeMap::new(),
             user_data: String::new(),
+            placement_group: None,
             attempt: 0,
         };
         self.make(&mut project, &body).server.id
@@ -207,10 +212,35 @@ fn lost() -> ProviderFailure {
 }
 
 impl Provider for MemoryProvider {
-    async fn ensure_key(&self, _on: &Connection, key: &ManagedKey) -> Result<u64> {
+    async fn sees_key(&self, _on: &Connection, _key: &ManagedKey) -> Result<bool> {
         tokio::task::yield_now().await;
-        drop(self.call()?);
-        Ok(key.provider_id)
+        Ok(self.call()?.sees_marker)
+    }
+
+    async fn create_group(&self, _on: &Connection, name: &str, _ours: &str) -> Result<u64> {
+        tokio::task::yield_now().await;
+        let mut project = self.call()?;
+        let next = project.last_id + 3;
+        let id = *project.groups.entry(name.to_owned()).or_insert(next);
+        project.last_id = project.last_id.max(id);
+        Ok(id)
+    }
+
+    async fn servers(
+        &self,
+        _on: &Connection,
+        deployment: &str,
+        nodes: &[NodeId],
+    ) -> Result<Vec<FoundServer>> {
+        tokio::task::yield_now().await;
+        let project = self.call()?;
+        let is_theirs = |machine: &&Machine| {
+            let label = |name| machine.labels.get(name).map(String::as_str);
+            label(LABEL_DEPLOYMENT) == Some(deployment)
+                && nodes.iter().any(|node| label(LABEL_NODE) == Some(node.as_str()))
+        };
+        let found = project.machines.values().filter(is_theirs);
+        Ok(found.map(|machine| self.found(machine)).collect())
     }
 
     async fn find_server(&self, _on: &Connection, name: &str) -> Result<Option<FoundServer>> {
@@ -253,7 +283,11 @@ impl Provider for MemoryProvider {
         let project = self.call()?;
         let now = self.clock.now();
         let state = |machine: &Machine| {
-            if machine.up_at > now { ActionState::Running } else { ActionState::Succeeded }
+            if machine.up_at > now {
+                ActionState::Running
+            } else {
+                ActionState::Succeeded { took_secs: Some(12) }
+            }
         };
         let known = project.machines.values().filter(|machine| ids.contains(&machine.action_id));
         Ok(known.map(|machine| (machine.action_id, state(machine))).collect())
@@ -276,6 +310,15 @@ impl Provider for MemoryProvider {
         }
         machine.gone_at.get_or_insert(now + SignedDuration::from_secs(self.delete_secs));
         Ok(())
+    }
+
+    async fn delete_primary_ip(&self, _on: &Connection, _id: u64) -> Result<()> {
+        tokio::task::yield_now().await;
+        self.call().map(drop)
+    }
+
+    fn seen_rate(&self, _on: &ConnectionName) -> Option<SeenRate> {
+        None
     }
 
     async fn remains(&self, _on: &Connection, server: u64, _ips: &[u64]) -> Result<Remains> {

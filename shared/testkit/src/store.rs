@@ -13,6 +13,7 @@ use nodeyard_domain::{
     id::{JobId, NodeId},
     job::Job,
     node::{Node, NodeStatus, Server},
+    pace::Pace,
     run::{Run, RunResult},
     step::Decision,
     timeline::TimelineEntry,
@@ -49,6 +50,7 @@ pub(crate) struct Items {
     pub timeline: HashMap<JobId, Vec<TimelineEntry>>,
     pub log: HashMap<JobId, BTreeMap<(u32, u32), String>>,
     pub connections: BTreeMap<ConnectionName, Connection>,
+    pub paces: BTreeMap<ConnectionName, Pace>,
     pub tokens: Vec<Token>,
     pub had_admin: bool,
     pub idempotency: HashMap<String, (String, JobId)>,
@@ -162,7 +164,7 @@ impl JobStore for MemoryStore {
     async fn keep_on_node(&self, node: &NodeId, server: &Server, now: Timestamp) -> Result<()> {
         if let Some(node) = held(&self.items).nodes.get_mut(node) {
             node.server = Some(server.clone());
-            node.status = NodeStatus::CleanupPending;
+            node.enter(NodeStatus::CleanupPending, now);
             node.updated_at = now;
         }
         Ok(())
@@ -198,6 +200,62 @@ impl JobStore for MemoryStore {
             items.swept.insert(job.id.clone(), again_at);
         }
         Ok(())
+    }
+
+    async fn set_news(&self, job: &JobId, now: Timestamp) -> Result<()> {
+        let mut items = held(&self.items);
+        if let Some(stored) = items.jobs.get_mut(job).filter(|job| !job.state.is_terminal()) {
+            stored.news_at = Some(now);
+            items.swept.remove(job);
+        }
+        Ok(())
+    }
+
+    async fn polling(
+        &self,
+        connection: &ConnectionName,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<JobId>> {
+        let items = held(&self.items);
+        let polls = |job: &&Job| {
+            job.connection == *connection
+                && !job.state.is_terminal()
+                && job.waiting_on.is_none()
+                && job.is_due(before)
+                && job.intent.as_ref().is_some_and(|intent| intent.effect.is_shared())
+        };
+        let mut due: Vec<&Job> = items.jobs.values().filter(polls).collect();
+        due.sort_by_key(|job| job.due_at);
+        Ok(due.into_iter().take(limit).map(|job| job.id.clone()).collect())
+    }
+
+    async fn pace(&self, connection: &ConnectionName, now: Timestamp) -> Result<Pace> {
+        let stored = held(&self.items).paces.get(connection).cloned();
+        Ok(stored.unwrap_or_else(|| Pace::new(now)))
+    }
+
+    async fn swap_pace(&self, connection: &ConnectionName, pace: &Pace) -> Result<bool> {
+        let mut items = held(&self.items);
+        let stored = items.paces.get(connection).map_or(0, |stored| stored.version);
+        if stored != pace.version {
+            return Ok(false);
+        }
+        let next = Pace { version: pace.version + 1, ..pace.clone() };
+        items.paces.insert(connection.clone(), next);
+        Ok(true)
+    }
+
+    async fn due_nodes(&self, before: Timestamp, limit: usize) -> Result<Vec<Node>> {
+        let items = held(&self.items);
+        let is_due = |node: &&Node| {
+            node.status == NodeStatus::CleanupPending
+                && node.open_job.is_none()
+                && node.release_at.is_some_and(|at| at <= before)
+        };
+        let mut due: Vec<&Node> = items.nodes.values().filter(is_due).collect();
+        due.sort_by_key(|node| node.release_at);
+        Ok(due.into_iter().take(limit).cloned().collect())
     }
 
     async fn connection(&self, name: &ConnectionName) -> Result<Option<Connection>> {

@@ -238,6 +238,8 @@ pub fn node_spec() -> NodeSpec {
         allow_ssh_from: Vec::new(),
         labels: std::collections::BTreeMap::new(),
         keep_on_failure: false,
+        spread: false,
+        prices: Vec::new(),
         deadline_secs: 1800,
     }
 }
