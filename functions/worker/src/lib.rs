@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use nodeyard_domain::wake::Wake;
 use nodeyard_engine::{
-    Clock, Driver,
+    Clock, Driver, Handled,
     provider::Provider,
     queue::WakeQueue,
     runner::Runner,
@@ -25,7 +25,8 @@ pub enum RecordError {
     Driver(#[from] nodeyard_engine::driver::DriverError),
 }
 
-/// Handles a batch. Records run side by side; one that fails or panics is reported alone.
+/// Handles a batch. Records run side by side; one that fails or panics is reported alone. Jobs that
+/// have crashed their worker before come last, one by one.
 pub async fn handle_batch<S, Q, P, R, X, C>(
     driver: Arc<Driver<S, Q, P, R, X, C>>,
     event: SqsEvent,
@@ -40,38 +41,71 @@ where
 {
     let mut hops = Vec::with_capacity(event.records.len());
     for record in event.records {
-        let id = record.message_id.clone().unwrap_or_default();
         let driver = driver.clone();
+        let for_hop = record.clone();
         // A task of its own, so that a panic stays with its record.
-        let hop = tokio::spawn(async move { handle_record(&driver, &record).await });
-        hops.push((id, hop));
+        let hop =
+            tokio::spawn(async move { handle_record(&driver, &for_hop, Company::Others).await });
+        hops.push((record, hop));
     }
     let mut response = SqsBatchResponse::default();
-    for (id, hop) in hops {
-        let failed = match hop.await {
-            Ok(Ok(())) => false,
-            Ok(Err(error)) => {
-                error!(message_id = %id, %error, "record not handled");
-                true
-            }
-            Err(panic) => {
-                error!(message_id = %id, error = %panic, "record panicked");
-                true
-            }
-        };
-        if failed {
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = id;
-            response.batch_item_failures.push(failure);
+    let mut last = Vec::new();
+    for (record, hop) in hops {
+        match settled(&record, hop.await) {
+            Some(Handled::ToBeAlone) => last.push(record),
+            Some(_) => {}
+            None => report(&mut response, &record),
+        }
+    }
+    for record in last {
+        let driver = driver.clone();
+        let for_hop = record.clone();
+        let hop =
+            tokio::spawn(async move { handle_record(&driver, &for_hop, Company::None).await });
+        if settled(&record, hop.await).is_none() {
+            report(&mut response, &record);
         }
     }
     response
 }
 
+/// What may run beside a record.
+#[derive(Clone, Copy)]
+enum Company {
+    Others,
+    None,
+}
+
+/// What came of a record; `None` when it has to be delivered again.
+fn settled(
+    record: &SqsMessage,
+    hop: Result<Result<Handled, RecordError>, tokio::task::JoinError>,
+) -> Option<Handled> {
+    let message_id = record.message_id.as_deref().unwrap_or_default();
+    match hop {
+        Ok(Ok(handled)) => Some(handled),
+        Ok(Err(error)) => {
+            error!(message_id, %error, "record not handled");
+            None
+        }
+        Err(panic) => {
+            error!(message_id, error = %panic, "record panicked");
+            None
+        }
+    }
+}
+
+fn report(response: &mut SqsBatchResponse, record: &SqsMessage) {
+    let mut failure = BatchItemFailure::default();
+    failure.item_identifier = record.message_id.clone().unwrap_or_default();
+    response.batch_item_failures.push(failure);
+}
+
 async fn handle_record<S, Q, P, R, X, C>(
     driver: &Driver<S, Q, P, R, X, C>,
     record: &SqsMessage,
-) -> Result<(), RecordError>
+    company: Company,
+) -> Result<Handled, RecordError>
 where
     S: JobStore + RunStore,
     Q: WakeQueue,
@@ -82,6 +116,8 @@ where
 {
     let wake: Wake = serde_json::from_str(record.body.as_deref().unwrap_or_default())?;
     let span = info_span!("hop", job_id = %wake.job_id, reason = ?wake.reason);
-    driver.handle(&wake).instrument(span).await?;
-    Ok(())
+    Ok(match company {
+        Company::Others => driver.handle_in_company(&wake).instrument(span).await?,
+        Company::None => driver.handle(&wake).instrument(span).await?,
+    })
 }

@@ -35,6 +35,7 @@ pub fn provision(
     );
     job.ladder.clone_from(&spec.placement);
     job.keep_on_failure = spec.keep_on_failure;
+    job.spread = spec.spread;
     job.server_name = ownership::server_name(&spec.name, &node_id);
     job.traceparent = traceparent;
     let node = Node {
@@ -50,6 +51,8 @@ pub fn provision(
         open_job: Some(job_id),
         queued_release: None,
         attempts: 0,
+        release_at: None,
+        cleanup_tries: 0,
         last_run: None,
         created_at: now,
         updated_at: now,

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 /// An identifier whose text is not of the form `prefix-` and 32 lowercase hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +29,14 @@ macro_rules! id {
 
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// The id that follows from a text: the same text gives the same id.
+            pub fn derived(from: &str) -> Self {
+                let digest = Sha256::digest(from.as_bytes());
+                let mut bytes = [0; 16];
+                bytes.copy_from_slice(&digest[..16]);
+                Self::from_bits(u128::from_be_bytes(bytes))
             }
 
             /// The 32 hex digits without the prefix.

@@ -7,7 +7,8 @@ use crate::{
     code::Code,
     connection::ConnectionName,
     id::{EffectId, JobId, NodeId},
-    node::Server,
+    node::{RunRef, Server},
+    pace::CallClass,
     placement::{Refusal, Rung},
     run::Recap,
     wake::MAX_WAKE_DELAY_SECS,
@@ -57,6 +58,7 @@ pub enum Phase {
 pub enum Step {
     TakeNode,
     EnsureKey,
+    EnsureGroup,
     CreateServer,
     FindServer,
     StartRun,
@@ -74,6 +76,7 @@ impl Step {
     pub const ALL: &[Step] = &[
         Self::TakeNode,
         Self::EnsureKey,
+        Self::EnsureGroup,
         Self::CreateServer,
         Self::FindServer,
         Self::StartRun,
@@ -119,12 +122,16 @@ impl ParkReason {
 pub enum Effect {
     TakeNode,
     EnsureKey,
+    /// A place in a spread placement group.
+    EnsureGroup,
     /// Look the node's server name up and judge what is found.
     FindServer,
     /// The only effect that must not be repeated: it is claimed first.
     CreateServer {
         rung: Rung,
         attempt: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        placement_group: Option<u64>,
     },
     PollAction {
         action_id: u64,
@@ -140,6 +147,9 @@ pub enum Effect {
     },
     StopRun {
         number: u32,
+        /// The job whose run it is; this one's own when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<JobId>,
     },
     DeleteServer {
         server_id: u64,
@@ -153,6 +163,27 @@ pub enum Effect {
 impl Effect {
     pub fn must_be_claimed(&self) -> bool {
         matches!(self, Self::CreateServer { .. })
+    }
+
+    /// Effects of which one worker asks for all jobs of a connection.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::PollAction { .. } | Self::FetchServer { .. })
+    }
+
+    /// What the call is for; `None` for effects that do not ask the provider.
+    pub fn call_class(&self, phase: Phase) -> Option<CallClass> {
+        match self {
+            Self::TakeNode
+            | Self::StartRun { .. }
+            | Self::LookAtRun { .. }
+            | Self::StopRun { .. } => None,
+            Self::DeleteServer { .. } | Self::ConfirmGone { .. } => Some(CallClass::Removal),
+            Self::FindServer if phase == Phase::Undo => Some(CallClass::Removal),
+            Self::EnsureKey | Self::EnsureGroup | Self::FindServer | Self::CreateServer { .. } => {
+                Some(CallClass::Creation)
+            }
+            Self::PollAction { .. } | Self::FetchServer { .. } => Some(CallClass::Poll),
+        }
     }
 
     /// Effects that only look, so that a wake may repeat them at any time.
@@ -254,8 +285,19 @@ pub struct Job {
     pub first_poll_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<OwnRun>,
+    /// A run of an earlier job that was never seen stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier_run: Option<RunRef>,
     #[serde(default)]
     pub keep_on_failure: bool,
+    /// The server is to be in a spread placement group.
+    #[serde(default)]
+    pub spread: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement_group: Option<u64>,
+    /// Creates that were refused for the group or the key they name.
+    #[serde(default)]
+    pub turned_away: u32,
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<JobError>,
@@ -317,7 +359,11 @@ impl Job {
             action_id: None,
             first_poll_at: None,
             run: None,
+            earlier_run: None,
             keep_on_failure: false,
+            spread: false,
+            placement_group: None,
+            turned_away: 0,
             last_failure: None,
             error: None,
             recap: None,
@@ -358,7 +404,7 @@ impl Job {
             return 100;
         }
         match self.step {
-            Step::TakeNode | Step::EnsureKey => 0,
+            Step::TakeNode | Step::EnsureKey | Step::EnsureGroup => 0,
             Step::CreateServer | Step::FindServer => 10,
             Step::StartRun => 25,
             Step::AwaitServer | Step::FetchServer => 35,

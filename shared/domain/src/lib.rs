@@ -15,6 +15,7 @@ pub mod label;
 pub mod node;
 pub mod observation;
 pub mod ownership;
+pub mod pace;
 pub mod placement;
 pub mod readiness;
 pub mod run;

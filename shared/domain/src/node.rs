@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -11,6 +11,10 @@ use crate::{
     readiness::Finding,
     spec::NodeSpec,
 };
+
+/// Waits before the sweep releases what could not be removed, in seconds.
+const FIRST_RELEASE_SECS: i64 = 300;
+const LAST_RELEASE_SECS: i64 = 6 * 3600;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -108,11 +112,39 @@ pub struct Node {
     /// The newest attempt at creation: bounds the nonces that are ours.
     #[serde(default)]
     pub attempts: u32,
+    /// When the sweep opens the next release: while the node is `cleanup_pending` and free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_at: Option<Timestamp>,
+    /// How often the node has become `cleanup_pending` since something of it was last gone.
+    #[serde(default)]
+    pub cleanup_tries: u32,
     /// The last run number given out on this node's jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<RunRef>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+impl Node {
+    /// What the node costs on a rung of its ladder, as priced at acceptance.
+    pub fn price_on(&self, rung: usize) -> Option<Price> {
+        self.spec.prices.get(rung).cloned().flatten()
+    }
+
+    /// Takes a status on. Each time that something is left behind, the next release comes later:
+    /// 5 minutes, doubling to 6 hours.
+    pub fn enter(&mut self, status: NodeStatus, now: Timestamp) {
+        self.status = status;
+        self.release_at = None;
+        if status == NodeStatus::CleanupPending {
+            let doublings = self.cleanup_tries.min(16);
+            let wait = (FIRST_RELEASE_SECS << doublings).min(LAST_RELEASE_SECS);
+            self.cleanup_tries += 1;
+            self.release_at = Some(now + SignedDuration::from_secs(wait));
+        } else if status.is_gone() {
+            self.cleanup_tries = 0;
+        }
+    }
 }
 
 /// Names a run: the job it belongs to and its number within that job.
@@ -132,6 +164,8 @@ pub struct NodeChange {
     pub attempts: Option<u32>,
     pub readiness: Option<(Vec<Finding>, Timestamp)>,
     pub last_run: Option<Option<RunRef>>,
+    /// The rung the server is on, which sets the node's price.
+    pub rung: Option<usize>,
     /// The job has ended: the node is free, or its queued release has its turn.
     pub close_job: bool,
 }
@@ -148,7 +182,7 @@ impl NodeChange {
     /// The node as it is after the change, which `job` makes.
     pub fn apply(&self, node: &mut Node, job: &JobId, now: Timestamp) {
         if let Some(status) = self.status {
-            node.status = status;
+            node.enter(status, now);
         }
         if let Some(server) = &self.server {
             node.server.clone_from(server);
@@ -159,6 +193,9 @@ impl NodeChange {
         if let Some((findings, at)) = &self.readiness {
             node.readiness.clone_from(findings);
             node.checked_at = Some(*at);
+        }
+        if let Some(price) = self.rung.and_then(|rung| node.price_on(rung)) {
+            node.price = Some(price);
         }
         if let Some(run) = &self.last_run {
             node.last_run.clone_from(run);

@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{id::EffectId, node::Server, ownership::Ownership, run::RunResult};
+use crate::{
+    id::EffectId,
+    node::{RunRef, Server},
+    ownership::Ownership,
+    run::RunResult,
+};
 
 /// What an answer of the provider means for a job, by code first and status second
 /// (API reference, "Errors").
@@ -49,7 +54,9 @@ impl FailureClass {
             "unauthorized" => Self::Unauthorized,
             "token_readonly" | "forbidden" => Self::ReadOnly,
             "rate_limit_exceeded" => Self::RateLimited,
-            "resource_unavailable" | "placement_error" => Self::NoCapacity,
+            "resource_unavailable" | "placement_error" | "placement_group_member_limit_reached" => {
+                Self::NoCapacity
+            }
             "invalid_input"
                 if fields.iter().any(|field| field == "location" || field == "server_type") =>
             {
@@ -85,7 +92,7 @@ pub struct ProviderFailure {
     pub message: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
-    /// For `RateLimited`: until the calls needed are likely to pass.
+    /// For `RateLimited`, `NoCapacity` and `Quota`: how long the answer is likely to stay the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_secs: Option<i64>,
 }
@@ -117,9 +124,22 @@ pub enum Outcome {
     Nothing,
     /// The effect crashed its worker too often to be tried again.
     Poisoned,
-    NodeTaken,
+    /// The node is the job's, and this is what its record knows.
+    NodeTaken {
+        server: Option<Server>,
+        attempts: u32,
+        /// The last run given out on the node, by whichever job.
+        run: Option<RunRef>,
+    },
     NodeBusy,
     KeyReady,
+    /// A place in a spread placement group, or `None` when no group can be had.
+    GroupReady {
+        id: Option<u64>,
+    },
+    /// The create's claim was made by a worker that has not told what came of it.
+    ClaimFound,
+    /// Not there, seen with a token that sees the connection's marker.
     ServerAbsent,
     ServerFound {
         server: Server,
@@ -159,6 +179,9 @@ pub enum Outcome {
     },
     RunStopped,
     Failed(ProviderFailure),
+    /// The call was not made, for what the connection's jobs know: it has no effect, but an
+    /// earlier one of the same intent may have.
+    NotSent(ProviderFailure),
 }
 
 /// An outcome, tagged with the effect it answers.

@@ -1,5 +1,6 @@
 //! The placement ladder: ordered rungs, their prices, and which one is next.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
@@ -8,7 +9,7 @@ use crate::code::Code;
 pub const MAX_RUNGS: usize = 16;
 
 /// One entry of the ladder.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Rung {
     pub server_type: String,
     pub location: String,
@@ -28,6 +29,9 @@ pub struct Refusal {
     pub code: Code,
     /// The provider's own code.
     pub answer: String,
+    /// Until when the rung is not asked for again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// What one node costs on a rung: net, a month, in the project's currency.
@@ -54,6 +58,7 @@ mod tests {
             rung,
             code: Code::ProviderCapacityExhausted,
             answer: answer.into(),
+            until: None,
         };
         let mut refusals = Vec::new();
         for (rung, answer) in [(0, "a"), (1, "b"), (0, "c")] {

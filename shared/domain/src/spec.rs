@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{connection::ConnectionName, placement::Rung};
+use crate::{
+    connection::ConnectionName,
+    placement::{Price, Rung},
+};
 
 pub const DEFAULT_IMAGE: &str = "debian-13";
 pub const DEFAULT_DEADLINE_SECS: i64 = 30 * 60;
@@ -89,6 +92,12 @@ pub struct NodeSpec {
     pub labels: BTreeMap<String, String>,
     #[serde(default)]
     pub keep_on_failure: bool,
+    /// Put the server into a spread placement group.
+    #[serde(default)]
+    pub spread: bool,
+    /// What the node costs on each rung, as priced at acceptance; empty where nothing was priced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prices: Vec<Option<Price>>,
     pub deadline_secs: i64,
 }
 

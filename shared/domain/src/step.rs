@@ -6,7 +6,7 @@
 //!
 //! | way | steps | module |
 //! | --- | --- | --- |
-//! | acquire | ensure_key → create_server (↔ find_server) | [`acquire`] |
+//! | acquire | ensure_key (→ ensure_group) → create_server (↔ find_server) | [`acquire`] |
 //! | run | start_run → (await_server → fetch_server, while the container boots) → await_run | [`running`] |
 //! | removal | stop_run → find_leftover / delete_server → confirm_gone | [`removal`] |
 //!
@@ -67,7 +67,13 @@ pub fn step(job: &Job, observation: Observation, policy: &Policy, now: Timestamp
         };
     }
     let mut next = Transition::new(job, policy, now);
-    match observation.outcome {
+    let outcome = match observation.outcome {
+        // Another worker has made the claim meanwhile: what we know says nothing of its POST.
+        Outcome::NotSent(_) if next.was_sent => Outcome::Nothing,
+        Outcome::NotSent(failure) => Outcome::Failed(failure),
+        outcome => outcome,
+    };
+    match outcome {
         Outcome::Poisoned => {
             next.give_up(Code::JobPoisoned, "the job crashed its worker repeatedly")
         }
@@ -100,6 +106,7 @@ fn advance(next: &mut Transition<'_>, outcome: Outcome) {
             JobKind::NodeProvision | JobKind::NodeConfigure => configure::take_node(next, outcome),
         },
         Step::EnsureKey => acquire::ensure_key(next, outcome),
+        Step::EnsureGroup => acquire::ensure_group(next, outcome),
         Step::CreateServer => acquire::create_server(next, outcome),
         Step::FindServer => acquire::find_server(next, outcome),
         Step::StartRun => running::start_run(next, outcome),
@@ -163,13 +170,7 @@ pub fn observing_form(job: &Job, reason: WakeReason) -> Option<Effect> {
         let about_run = matches!(intent.effect, Effect::LookAtRun { .. } | Effect::StopRun { .. });
         return about_run.then(|| intent.effect.clone());
     }
-    if intent.effect.only_observes() {
-        Some(intent.effect.clone())
-    } else if intent.effect.must_be_claimed() && job.sent_at == Some(intent.id) {
-        Some(Effect::FindServer)
-    } else {
-        None
-    }
+    intent.effect.only_observes().then(|| intent.effect.clone())
 }
 
 /// True while a job of this kind in this phase may be cancelled.

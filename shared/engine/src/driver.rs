@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use crate::{
     Clock,
+    admit::Admission,
     provider::Provider,
     queue::WakeQueue,
     runner::Runner,
@@ -23,6 +24,8 @@ use crate::{
 /// How often a lost fence is answered by offering the observation again. Each loss means that
 /// another commit was made, so this many in one hop is not a race but a fault.
 const MAX_OFFERS: usize = 8;
+/// A job that crashed its worker so often runs alone, so that it does not drag others along.
+pub(crate) const CRASH_PRONE: u32 = 2;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
@@ -38,6 +41,11 @@ pub enum Handled {
     Committed,
     /// Not due, terminal, unknown, or somebody else's by now.
     Left,
+    /// Another worker polls for the whole connection: the wake was sent again for the time when
+    /// it has done so.
+    Postponed,
+    /// It has crashed its worker before, and something else may run beside it.
+    ToBeAlone,
 }
 
 /// What the driver is going to do about a wake.
@@ -78,36 +86,80 @@ where
     /// When the store fails: nothing was decided then, and the wake is to be delivered again. A
     /// provider's, runner's or secret store's failure is an observation, not an error.
     pub async fn handle(&self, wake: &Wake) -> Result<Handled, DriverError> {
-        let Some(mut loaded) = self.store.load(&wake.job_id).await? else {
+        let Some(loaded) = self.store.load(&wake.job_id).await? else {
             warn!(job_id = %wake.job_id, "wake for a job that does not exist");
             return Ok(Handled::Left);
         };
-        let plan = self.plan(&loaded.job, wake.reason);
+        self.hop(loaded, wake.reason).await
+    }
+
+    /// As [`Self::handle`], but a job that has crashed its worker before is left for a call of
+    /// `handle` when nothing runs beside it: [`Handled::ToBeAlone`].
+    ///
+    /// # Errors
+    /// As [`Self::handle`].
+    pub async fn handle_in_company(&self, wake: &Wake) -> Result<Handled, DriverError> {
+        match self.store.load(&wake.job_id).await? {
+            Some(loaded)
+                if loaded.job.crashes >= CRASH_PRONE && !loaded.job.state.is_terminal() =>
+            {
+                Ok(Handled::ToBeAlone)
+            }
+            Some(loaded) => self.hop(loaded, wake.reason).await,
+            None => self.handle(wake).await,
+        }
+    }
+
+    async fn hop(&self, loaded: Loaded, reason: WakeReason) -> Result<Handled, DriverError> {
         let Some(intent) = loaded.job.intent.as_ref().map(|intent| intent.id) else {
             return Ok(Handled::Left);
         };
-        let outcome = match plan {
+        let outcome = match self.plan(&loaded.job, reason) {
             Plan::Leave => return Ok(Handled::Left),
             Plan::Poisoned => Outcome::Poisoned,
             Plan::Observe(None) => Outcome::Nothing,
-            Plan::Observe(Some(effect)) => self.observe(&loaded, &effect).await?,
-            Plan::Perform(effect) => {
-                let claim = effect.must_be_claimed();
-                match self.store.begin(&loaded.job, claim).await? {
-                    Begin::Lost => return Ok(Handled::Left),
-                    Begin::Proceed { crashes } => {
-                        loaded.job.crashes = crashes;
-                        if claim {
-                            loaded.job.sent_at = Some(intent);
-                        }
-                        self.observe(&loaded, &effect).await?
-                    }
-                    Begin::AlreadySent => {
-                        loaded.job.sent_at = Some(intent);
-                        self.observe(&loaded, &Effect::FindServer).await?
-                    }
+            Plan::Observe(Some(effect)) => match self.admit(&loaded, &effect, 1).await? {
+                Admission::Go { expect_secs } => {
+                    self.observe(&loaded, &effect, expect_secs).await?
                 }
+                // Looking can wait; the job's flags are seen to all the same.
+                Admission::Answered(_) => Outcome::Nothing,
+            },
+            Plan::Perform(effect) if effect.is_shared() && loaded.job.crashes < CRASH_PRONE => {
+                return self.poll(loaded).await;
             }
+            Plan::Perform(effect) => return self.perform(loaded, effect).await,
+        };
+        self.offer(loaded, Observation { effect: intent, outcome }).await
+    }
+
+    /// Takes the calls out of the budget, raises the crash counter (and makes the claim), performs
+    /// the effect, and offers what came of it.
+    async fn perform(&self, mut loaded: Loaded, effect: Effect) -> Result<Handled, DriverError> {
+        let Some(intent) = loaded.job.intent.as_ref().map(|intent| intent.id) else {
+            return Ok(Handled::Left);
+        };
+        let claim = effect.must_be_claimed();
+        if claim && loaded.job.sent_at == Some(intent) {
+            let outcome = Outcome::ClaimFound;
+            return self.offer(loaded, Observation { effect: intent, outcome }).await;
+        }
+        let outcome = match self.admit(&loaded, &effect, 1).await? {
+            Admission::Answered(outcome) => outcome,
+            Admission::Go { expect_secs } => match self.store.begin(&loaded.job, claim).await? {
+                Begin::Lost => return Ok(Handled::Left),
+                Begin::AlreadySent => {
+                    loaded.job.sent_at = Some(intent);
+                    Outcome::ClaimFound
+                }
+                Begin::Proceed { crashes } => {
+                    loaded.job.crashes = crashes;
+                    if claim {
+                        loaded.job.sent_at = Some(intent);
+                    }
+                    self.observe(&loaded, &effect, expect_secs).await?
+                }
+            },
         };
         self.offer(loaded, Observation { effect: intent, outcome }).await
     }
@@ -121,14 +173,19 @@ where
             return Plan::Poisoned;
         }
         let limit = job.undo_deadline_at.unwrap_or(job.deadline_at);
-        let resumed = reason == WakeReason::Resume && job.waiting_on.is_some();
+        // News for a parked job: what it waited for may be there.
+        let resumed = job.waiting_on.is_some()
+            && job.cancel_requested_at.is_none()
+            && (reason == WakeReason::Resume || job.news_at.is_some());
         let due = job.is_due(now) || resumed;
+        // Past the limit, or when nobody wants it any more, nothing new is made; what is there is
+        // looked at and then undone.
+        let unwanted = now >= limit || job.cancel_requested_at.is_some();
         match &job.intent {
-            // Past the limit nothing new is made; what is there is looked at and then undone.
-            Some(intent) if due && (now < limit || !intent.effect.must_be_claimed()) => {
+            Some(intent) if due && !(unwanted && intent.effect.must_be_claimed()) => {
                 Plan::Perform(intent.effect.clone())
             }
-            Some(_) if reason != WakeReason::Due || job.news_at.is_some() || now >= limit => {
+            Some(_) if reason != WakeReason::Due || job.news_at.is_some() || unwanted => {
                 Plan::Observe(observing_form(job, reason))
             }
             _ => Plan::Leave,
@@ -136,7 +193,7 @@ where
     }
 
     /// Offers an observation until a commit holds it or `step` has no use for it.
-    async fn offer(
+    pub(crate) async fn offer(
         &self,
         mut loaded: Loaded,
         observation: Observation,
@@ -181,7 +238,7 @@ where
         }
     }
 
-    async fn send(&self, wake: Wake, delay_secs: i64) {
+    pub(crate) async fn send(&self, wake: Wake, delay_secs: i64) {
         if let Err(error) = self.queue.send(&wake, delay_secs).await {
             warn!(job_id = %wake.job_id, %error, "wake not sent; the sweep repairs it");
         }
@@ -218,9 +275,11 @@ fn outcome_word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Nothing => "nothing",
         Outcome::Poisoned => "poisoned",
-        Outcome::NodeTaken => "node_taken",
+        Outcome::NodeTaken { .. } => "node_taken",
         Outcome::NodeBusy => "node_busy",
         Outcome::KeyReady => "key_ready",
+        Outcome::GroupReady { .. } => "group_ready",
+        Outcome::ClaimFound => "claim_found",
         Outcome::ServerAbsent => "server_absent",
         Outcome::ServerFound { .. } => "server_found",
         Outcome::Created { .. } => "created",
@@ -240,5 +299,6 @@ fn outcome_word(outcome: &Outcome) -> &'static str {
         Outcome::RunLost { .. } => "run_lost",
         Outcome::RunStopped => "run_stopped",
         Outcome::Failed(_) => "failed",
+        Outcome::NotSent(_) => "not_sent",
     }
 }

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use nodeyard_domain::{
     connection::Connection,
     host_key::{HostPins, first_host_key},
+    id::JobId,
     job::{Effect, Job},
     node::{Node, Server},
     observation::{FailureClass, Outcome, ProviderFailure},
@@ -16,7 +17,7 @@ use nodeyard_domain::{
 use crate::{
     Clock,
     driver::Driver,
-    provider::{ActionState, CreateServer, FoundServer, Provider, Remains},
+    provider::{ActionState, CreateServer, FoundServer, Lookup, Provider, Remains},
     queue::WakeQueue,
     runner::{Runner, Start, TaskState},
     secrets::{Secrets, SecretsError},
@@ -31,12 +32,33 @@ fn unanswered(code: &str, message: impl ToString) -> ProviderFailure {
 }
 
 /// A secret that cannot be read before a call: nothing was sent, so nothing is unknown.
-fn no_secret(error: &SecretsError) -> Outcome {
+fn no_secret(error: &SecretsError) -> ProviderFailure {
     let (class, code) = match error {
         SecretsError::Missing(_) => (FailureClass::Unauthorized, "secret_missing"),
         SecretsError::Unavailable(_) => (FailureClass::Busy, "secrets_unavailable"),
     };
-    Outcome::Failed(ProviderFailure::new(class, code, error.to_string()))
+    ProviderFailure::new(class, code, error.to_string())
+}
+
+fn no_managed_key() -> ProviderFailure {
+    ProviderFailure::new(
+        FailureClass::ReadOnly,
+        "no_managed_key",
+        "the connection has no managed key: no write has succeeded with its token",
+    )
+}
+
+pub(crate) fn action_outcome(state: Option<ActionState>) -> Outcome {
+    match state {
+        Some(ActionState::Running) => Outcome::ActionRunning,
+        Some(ActionState::Succeeded { .. }) => Outcome::ActionSucceeded,
+        Some(ActionState::Failed { code, message }) => Outcome::ActionFailed { code, message },
+        None => Outcome::ActionMissing,
+    }
+}
+
+pub(crate) fn server_outcome(found: FoundServer) -> Outcome {
+    Outcome::ServerSeen { server: found.server, status: found.status }
 }
 
 impl<S, Q, P, R, X, C> Driver<S, Q, P, R, X, C>
@@ -49,18 +71,37 @@ where
     C: Clock,
 {
     /// Performs an effect and says what was observed. Only the store's own failures are errors.
-    pub(crate) async fn observe(&self, loaded: &Loaded, effect: &Effect) -> Result<Outcome> {
+    pub(crate) async fn observe(
+        &self,
+        loaded: &Loaded,
+        effect: &Effect,
+        expect_secs: Option<i64>,
+    ) -> Result<Outcome> {
         let Loaded { job, node } = loaded;
         match effect {
             Effect::TakeNode => {
-                let taken = self.store.take_node(&node.id, &job.id).await?;
-                Ok(if taken { Outcome::NodeTaken } else { Outcome::NodeBusy })
+                if !self.store.take_node(&node.id, &job.id).await? {
+                    return Ok(Outcome::NodeBusy);
+                }
+                // Read again: until now another job could change the record.
+                let node = self.store.load(&job.id).await?.map(|loaded| loaded.node);
+                Ok(node.map_or(Outcome::NodeBusy, |node| Outcome::NodeTaken {
+                    server: node.server,
+                    attempts: node.attempts,
+                    run: node.last_run,
+                }))
             }
             Effect::StartRun { number } => self.start_run(job, node, *number).await,
             Effect::LookAtRun { number } => self.look_at_run(job, *number).await,
-            Effect::StopRun { number } => self.stop_run(job, node, *number).await,
+            Effect::StopRun { number, of } => {
+                self.stop_run(of.as_ref().unwrap_or(&job.id), node, *number).await
+            }
             call => match self.store.connection(&job.connection).await? {
-                Some(connection) => Ok(self.call(job, node, &connection, call).await),
+                Some(connection) => {
+                    let outcome = self.call(job, node, &connection, call, expect_secs).await;
+                    self.share(job, call, &outcome).await;
+                    Ok(outcome)
+                }
                 None => Ok(Outcome::Failed(ProviderFailure::new(
                     FailureClass::Unauthorized,
                     "connection_missing",
@@ -71,48 +112,52 @@ where
     }
 
     /// The calls to the provider.
-    async fn call(&self, job: &Job, node: &Node, on: &Connection, call: &Effect) -> Outcome {
+    async fn call(
+        &self,
+        job: &Job,
+        node: &Node,
+        on: &Connection,
+        call: &Effect,
+        expect_secs: Option<i64>,
+    ) -> Outcome {
         let outcome = match call {
             Effect::EnsureKey => match &on.key {
-                Some(key) => self.provider.ensure_key(on, key).await.map(|_| Outcome::KeyReady),
-                None => Err(ProviderFailure::new(
-                    FailureClass::ReadOnly,
-                    "no_managed_key",
-                    "the connection has no managed key: no write has succeeded with its token",
-                )),
+                Some(key) => self
+                    .provider
+                    .sees_key(on, key)
+                    .await
+                    .map(|seen| if seen { Outcome::KeyReady } else { Outcome::MarkerMissing }),
+                None => Err(no_managed_key()),
             },
+            Effect::EnsureGroup => self.ensure_group(node, on).await,
             Effect::FindServer => self.find_server(job, node, on).await,
-            Effect::CreateServer { rung, attempt } => {
-                return self.create_server(job, node, on, rung, *attempt).await;
+            Effect::CreateServer { rung, attempt, placement_group } => {
+                match self.create_body(job, node, on, rung, *attempt, *placement_group).await {
+                    Ok(body) => self.create_server(on, &body, expect_secs).await,
+                    Err(failure) => Err(failure),
+                }
             }
             Effect::PollAction { action_id } => {
-                self.provider.actions(on, &[*action_id]).await.map(|mut states| {
-                    match states.remove(action_id) {
-                        Some(ActionState::Running) => Outcome::ActionRunning,
-                        Some(ActionState::Succeeded) => Outcome::ActionSucceeded,
-                        Some(ActionState::Failed { code, message }) => {
-                            Outcome::ActionFailed { code, message }
-                        }
-                        None => Outcome::ActionMissing,
-                    }
+                let states = self.provider.actions(on, &[*action_id]).await;
+                if let Ok(Some(ActionState::Succeeded { took_secs: Some(secs) })) =
+                    states.as_ref().map(|states| states.get(action_id))
+                {
+                    self.learn(&on.name, &[(node.spec.image.as_str(), *secs)]).await;
+                }
+                states.map(|mut states| action_outcome(states.remove(action_id)))
+            }
+            Effect::FetchServer { server_id } => {
+                self.provider.server(on, *server_id).await.map(|looked| match looked {
+                    Lookup::Found(found) => server_outcome(*found),
+                    Lookup::Absent => Outcome::ServerAbsent,
+                    Lookup::MarkerMissing => Outcome::MarkerMissing,
                 })
             }
-            Effect::FetchServer { server_id } => self
-                .provider
-                .server(on, *server_id)
-                .await
-                .map(|found| Outcome::ServerSeen { server: found.server, status: found.status }),
             Effect::DeleteServer { server_id } => {
                 self.provider.delete_server(on, *server_id).await.map(|()| Outcome::DeleteAccepted)
             }
             Effect::ConfirmGone { server_id, primary_ips } => {
-                self.provider.remains(on, *server_id, primary_ips).await.map(
-                    |remains| match remains {
-                        Remains::Nothing => Outcome::Gone,
-                        Remains::StillThere => Outcome::StillThere,
-                        Remains::MarkerMissing => Outcome::MarkerMissing,
-                    },
-                )
+                self.confirm_gone(on, *server_id, primary_ips).await
             }
             Effect::TakeNode
             | Effect::StartRun { .. }
@@ -120,6 +165,44 @@ where
             | Effect::StopRun { .. } => Ok(Outcome::Nothing),
         };
         outcome.unwrap_or_else(Outcome::Failed)
+    }
+
+    /// A place in a group made for it; the next nine find theirs in what the connection shares.
+    async fn ensure_group(
+        &self,
+        node: &Node,
+        on: &Connection,
+    ) -> std::result::Result<Outcome, ProviderFailure> {
+        // Named after the node that needs it: made twice, it is found by its name.
+        let name = format!("nodeyard-{}-{}", self.deployment, &node.id.hex()[..12]);
+        match self.provider.create_group(on, &name, &self.deployment).await {
+            Ok(id) => Ok(Outcome::GroupReady { id: Some(id) }),
+            Err(failure) if failure.class == FailureClass::Quota => {
+                Ok(Outcome::GroupReady { id: None })
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Primary IPs that outlive their server are deleted here: they carry no labels, and their ids
+    /// are from our own create answer.
+    async fn confirm_gone(
+        &self,
+        on: &Connection,
+        server_id: u64,
+        primary_ips: &[u64],
+    ) -> std::result::Result<Outcome, ProviderFailure> {
+        Ok(match self.provider.remains(on, server_id, primary_ips).await? {
+            Remains::Nothing => Outcome::Gone,
+            Remains::StillThere => Outcome::StillThere,
+            Remains::MarkerMissing => Outcome::MarkerMissing,
+            Remains::PrimaryIps(left) => {
+                for id in left {
+                    self.provider.delete_primary_ip(on, id).await?;
+                }
+                Outcome::StillThere
+            }
+        })
     }
 
     async fn find_server(
@@ -130,11 +213,13 @@ where
     ) -> std::result::Result<Outcome, ProviderFailure> {
         let key = match self.secrets.deployment_key().await {
             Ok(key) => key,
-            Err(error) => return Ok(no_secret(&error)),
+            Err(error) => return Err(no_secret(&error)),
         };
         Ok(match self.provider.find_server(on, &node.server_name).await? {
-            None => Outcome::ServerAbsent,
-            Some(FoundServer { server, status, labels }) => {
+            Lookup::Absent => Outcome::ServerAbsent,
+            Lookup::MarkerMissing => Outcome::MarkerMissing,
+            Lookup::Found(found) => {
+                let FoundServer { server, status, labels } = *found;
                 let attempt = job.attempt.max(node.attempts);
                 let ownership =
                     ownership::judge(&key, &self.deployment, &node.id, attempt, &labels);
@@ -147,36 +232,24 @@ where
         })
     }
 
-    async fn create_server(
+    /// The body of the create: the same for the same intent, however often it is made.
+    async fn create_body(
         &self,
         job: &Job,
         node: &Node,
         on: &Connection,
         rung: &Rung,
         attempt: u32,
-    ) -> Outcome {
-        let Some(managed) = &on.key else {
-            return Outcome::Failed(ProviderFailure::new(
-                FailureClass::ReadOnly,
-                "no_managed_key",
-                "the connection has no managed key",
-            ));
-        };
-        let key = match self.secrets.deployment_key().await {
-            Ok(key) => key,
-            Err(error) => return no_secret(&error),
-        };
+        placement_group: Option<u64>,
+    ) -> std::result::Result<CreateServer, ProviderFailure> {
+        let managed = on.key.as_ref().ok_or_else(no_managed_key)?;
+        let key = self.secrets.deployment_key().await.map_err(|error| no_secret(&error))?;
         let mut authorized_keys = vec![managed.public_key.clone()];
         authorized_keys.extend(node.spec.authorized_keys.iter().cloned());
-        let host_key = match first_host_key(&key, &node.id, attempt) {
-            Ok(host_key) => host_key,
-            Err(error) => {
-                let failure =
-                    ProviderFailure::new(FailureClass::Invalid, "host_key", error.to_string());
-                return Outcome::Failed(failure);
-            }
-        };
-        let body = CreateServer {
+        let host_key = first_host_key(&key, &node.id, attempt).map_err(|error| {
+            ProviderFailure::new(FailureClass::Invalid, "host_key", error.to_string())
+        })?;
+        Ok(CreateServer {
             name: job.server_name.clone(),
             server_type: rung.server_type.clone(),
             location: rung.location.clone(),
@@ -188,16 +261,23 @@ where
                 &ownership::nonce(&key, &node.id, attempt),
             ),
             user_data: user_data::cloud_config(&node.spec.name, &authorized_keys, &host_key),
+            placement_group,
             attempt,
-        };
-        match self.provider.create_server(on, &body).await {
-            Ok(created) => Outcome::Created {
-                server: Server { attempt, ..created.server },
-                action_id: created.action_id,
-                expect_secs: None,
-            },
-            Err(failure) => Outcome::Failed(failure),
-        }
+        })
+    }
+
+    async fn create_server(
+        &self,
+        on: &Connection,
+        body: &CreateServer,
+        expect_secs: Option<i64>,
+    ) -> std::result::Result<Outcome, ProviderFailure> {
+        let created = self.provider.create_server(on, body).await?;
+        Ok(Outcome::Created {
+            server: Server { attempt: body.attempt, ..created.server },
+            action_id: created.action_id,
+            expect_secs,
+        })
     }
 
     async fn start_run(&self, job: &Job, node: &Node, number: u32) -> Result<Outcome> {
@@ -312,9 +392,9 @@ where
         }
     }
 
-    async fn stop_run(&self, job: &Job, node: &Node, number: u32) -> Result<Outcome> {
+    async fn stop_run(&self, job: &JobId, node: &Node, number: u32) -> Result<Outcome> {
         let now = self.clock.now();
-        let Some(run) = self.store.stop_run(&job.id, &node.id, number, now).await? else {
+        let Some(run) = self.store.stop_run(job, &node.id, number, now).await? else {
             // No record, and a tombstone now: it never started and never will.
             return Ok(Outcome::RunStopped);
         };

@@ -5,9 +5,11 @@
 //! `nodeyard_domain::step`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod admit;
 pub mod check;
 pub mod driver;
 mod effect;
+mod poll;
 pub mod provider;
 pub mod queue;
 pub mod runner;

@@ -3,9 +3,11 @@
 use std::{collections::BTreeMap, future::Future};
 
 use nodeyard_domain::{
-    connection::{Connection, ManagedKey, Permission, RateBudget},
+    connection::{Connection, ConnectionName, ManagedKey, Permission, RateBudget},
+    id::NodeId,
     node::Server,
     observation::{ProviderFailure, ServerStatus},
+    pace::SeenRate,
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,8 @@ pub struct CreateServer {
     pub labels: BTreeMap<String, String>,
     /// Holds the first host key's private half: never logged, never stored.
     pub user_data: String,
+    /// A spread placement group's id at the provider.
+    pub placement_group: Option<u64>,
     pub attempt: u32,
 }
 
@@ -41,18 +45,36 @@ pub struct FoundServer {
     pub labels: BTreeMap<String, String>,
 }
 
+/// What came of looking for one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    Found(Box<FoundServer>),
+    /// Not there, and the same token has just seen the connection's marker.
+    Absent,
+    /// Not there, and neither is the marker: nothing is proved.
+    MarkerMissing,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ActionState {
     Running,
-    Succeeded,
-    Failed { code: String, message: String },
+    Succeeded {
+        /// From the action's own times, in whole seconds; `None` when they cannot be read.
+        took_secs: Option<u32>,
+    },
+    Failed {
+        code: String,
+        message: String,
+    },
 }
 
 /// What is left of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remains {
     Nothing,
     StillThere,
+    /// The server is gone; these Primary IPs of it are there and assigned to nothing.
+    PrimaryIps(Vec<u64>),
     /// The server answers 404, and so does the marker: nothing is proved.
     MarkerMissing,
 }
@@ -95,14 +117,28 @@ pub struct Catalogue {
     pub primary_ipv4_monthly_net: BTreeMap<String, f64>,
 }
 
+/// The most nodes one listing asks for: a page holds 50 (API reference, "Pagination").
+pub const NODES_PER_LISTING: usize = 50;
+/// The most actions one call asks for (the page size of a call that takes none).
+pub const ACTIONS_PER_CALL: usize = 25;
+
 /// Calls made for jobs, with the connection's stored token.
 pub trait Provider: Send + Sync {
-    /// Makes sure the managed key is at the provider: found by fingerprint, else created.
-    /// Answers its id there.
-    fn ensure_key(
+    /// Whether the token sees the managed key under the id on record: it is the connection's
+    /// marker, so a token that does not may be of another project. Makes nothing.
+    fn sees_key(
         &self,
         connection: &Connection,
         key: &ManagedKey,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Makes a spread placement group with our deployment label; one of that name that carries the
+    /// label is taken as made. Answers its id.
+    fn create_group(
+        &self,
+        connection: &Connection,
+        name: &str,
+        deployment: &str,
     ) -> impl Future<Output = Result<u64>> + Send;
 
     /// Looks a server up by its exact name.
@@ -110,7 +146,7 @@ pub trait Provider: Send + Sync {
         &self,
         connection: &Connection,
         name: &str,
-    ) -> impl Future<Output = Result<Option<FoundServer>>> + Send;
+    ) -> impl Future<Output = Result<Lookup>> + Send;
 
     /// Sends one POST, never a second one. An id in a 2xx answer is never lost, whatever else the
     /// answer lacks.
@@ -127,11 +163,21 @@ pub trait Provider: Send + Sync {
         ids: &[u64],
     ) -> impl Future<Output = Result<BTreeMap<u64, ActionState>>> + Send;
 
+    /// Looks a server up by its id.
     fn server(
         &self,
         connection: &Connection,
         id: u64,
-    ) -> impl Future<Output = Result<FoundServer>> + Send;
+    ) -> impl Future<Output = Result<Lookup>> + Send;
+
+    /// The servers of these nodes, by one label listing for each [`NODES_PER_LISTING`] of them.
+    /// A node that is missing in the answer proves nothing.
+    fn servers(
+        &self,
+        connection: &Connection,
+        deployment: &str,
+        nodes: &[NodeId],
+    ) -> impl Future<Output = Result<Vec<FoundServer>>> + Send;
 
     fn delete_server(
         &self,
@@ -139,8 +185,19 @@ pub trait Provider: Send + Sync {
         id: u64,
     ) -> impl Future<Output = Result<()>> + Send;
 
+    /// Deletes a Primary IP; one that is gone is fine.
+    fn delete_primary_ip(
+        &self,
+        connection: &Connection,
+        id: u64,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// What the last answer to this process said of the connection's rate budget.
+    fn seen_rate(&self, connection: &ConnectionName) -> Option<SeenRate>;
+
     /// Whether a server and its Primary IPs are gone. 404 counts only when the same token has
-    /// just seen the connection's marker.
+    /// just seen the connection's marker. A Primary IP that is assigned to another server by now
+    /// is no longer the node's.
     fn remains(
         &self,
         connection: &Connection,

@@ -9,6 +9,7 @@ use nodeyard_domain::{
     id::{JobId, NodeId, TokenId},
     job::{Job, JobState},
     node::{Node, NodeStatus, Server},
+    pace::Pace,
     run::{Run, RunResult},
     spec::Profile,
     step::Decision,
@@ -113,6 +114,42 @@ pub trait JobStore: Send + Sync {
         job: &DueJob,
         again_at: Timestamp,
     ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Says that there is news for a job: it is looked at even if the wake gets lost. Nothing for
+    /// a job that has ended.
+    fn set_news(&self, job: &JobId, now: Timestamp) -> impl Future<Output = Result<()>> + Send;
+
+    /// Jobs of a connection whose next effect is a shared poll, due at or before `before`, oldest
+    /// first, `limit` at most. May lag behind: a job that is missing has a wake of its own.
+    fn polling(
+        &self,
+        connection: &ConnectionName,
+        before: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<JobId>>> + Send;
+
+    /// What all jobs of a connection share; as new where nothing is stored.
+    fn pace(
+        &self,
+        connection: &ConnectionName,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Pace>> + Send;
+
+    /// Stores `pace` under the next version, if the stored one has `pace.version`. False when it
+    /// has not.
+    fn swap_pace(
+        &self,
+        connection: &ConnectionName,
+        pace: &Pace,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Nodes that are `cleanup_pending` without an open job and whose `release_at` is at or before
+    /// `before`, oldest first, `limit` at most.
+    fn due_nodes(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Node>>> + Send;
 
     fn connection(
         &self,

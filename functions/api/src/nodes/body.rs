@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use crate::{
     body::{escape, parse},
     code::ApiCode,
+    placement::PricedRung,
     problem::{Faults, Problem},
 };
 
@@ -57,6 +58,9 @@ pub struct NewNode {
     /// Keep the server, and pay for it, when it cannot be made ready.
     #[serde(default)]
     keep_on_failure: bool,
+    /// Put the server into a spread placement group, so that no two of a group share a host.
+    #[serde(default)]
+    spread: bool,
     /// 300 to 21600; 1800 if absent.
     deadline_secs: Option<i64>,
 }
@@ -86,11 +90,15 @@ pub struct Draft {
     allow_ssh_from: Vec<String>,
     labels: BTreeMap<String, String>,
     keep_on_failure: bool,
+    spread: bool,
     deadline_secs: i64,
 }
 
 impl Draft {
-    pub fn into_spec(self, connection: ConnectionName, placement: Vec<Rung>) -> NodeSpec {
+    /// The node's inputs, on a ladder that was priced.
+    pub fn into_spec(self, connection: ConnectionName, ladder: Vec<PricedRung>) -> NodeSpec {
+        let (placement, prices) =
+            ladder.into_iter().map(|priced| (priced.rung, priced.price)).unzip();
         NodeSpec {
             name: self.name,
             connection,
@@ -103,6 +111,8 @@ impl Draft {
             allow_ssh_from: self.allow_ssh_from,
             labels: self.labels,
             keep_on_failure: self.keep_on_failure,
+            spread: self.spread,
+            prices,
             deadline_secs: self.deadline_secs,
         }
     }
@@ -210,6 +220,7 @@ pub fn draft(
         allow_ssh_from,
         labels: new.labels,
         keep_on_failure: new.keep_on_failure,
+        spread: new.spread,
         deadline_secs,
     })
 }

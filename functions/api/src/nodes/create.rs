@@ -11,14 +11,14 @@ use nodeyard_domain::{
     id::{JobId, NodeId},
     spec::default_ladder,
 };
-use nodeyard_engine::store::{Acceptance, ApiStore};
+use nodeyard_engine::store::{Acceptance, ApiStore, JobStore};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     acceptance::{Offer, accepted},
     body::{self, Draft, NewNode},
-    cap::hold_cap,
+    cap,
     view::{Accepted, PriceView, RungView},
 };
 use crate::{
@@ -48,7 +48,7 @@ pub struct CreateQuery {
 /// What `?dry_run=true` answers.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DryRun {
-    /// The first rung in stock; `null` when none is.
+    /// The first rung that is in stock and was not refused lately; `null` when none is.
     winner: Option<PricedRungView>,
     /// The ladder as it would be tried, without the rungs above `max_price`.
     ladder: Vec<PricedRungView>,
@@ -105,19 +105,19 @@ pub async fn create_node<P: Ports>(
         return Ok(accepted(&first.job, &first.node));
     }
     let connection = connection_for(&app, &caller, &draft).await?;
-    let ladder = admit(&app, &connection, &draft, query.dry_run).await?;
+    let node_id = NodeId::from_bits(app.random()?);
+    let ladder = price(&app, &connection, &draft, query.dry_run).await?;
     if query.dry_run {
-        let views: Vec<PricedRungView> = ladder.iter().map(PricedRungView::from).collect();
-        let winner = ladder.iter().find(|rung| rung.available).map(PricedRungView::from);
-        return Ok(Json(DryRun { winner, ladder: views }).into_response());
+        cap::check(&app, &connection, &node_id, &ladder).await?;
+        return Ok(Json(dry_run(&app, &connection, &ladder).await?).into_response());
     }
 
+    cap::reserve(&app, &connection, &node_id, &ladder).await?;
     let price = ladder.first().and_then(|rung| rung.price.clone());
-    let rungs = ladder.into_iter().map(|priced| priced.rung).collect();
     let (job, mut node) = acceptance::provision(
         JobId::from_bits(app.random()?),
-        NodeId::from_bits(app.random()?),
-        draft.into_spec(connection.name, rungs),
+        node_id,
+        draft.into_spec(connection.name, ladder),
         caller.actor(),
         origin.traceparent.clone(),
         app.now(),
@@ -171,8 +171,23 @@ fn not_connected(detail: String) -> Problem {
     )
 }
 
-/// Holds the draft against what is for sale, its ceiling and the connection's caps.
-async fn admit<P: Ports>(
+/// The rung that would win now: in stock, and not refused lately.
+async fn dry_run<P: Ports>(
+    app: &App<P>,
+    connection: &Connection,
+    ladder: &[PricedRung],
+) -> Result<DryRun, Problem> {
+    let now = app.now();
+    let pace = app.store.pace(&connection.name, now).await?;
+    let winner = ladder
+        .iter()
+        .find(|priced| priced.available && pace.refusal(&priced.rung, now).is_none())
+        .map(PricedRungView::from);
+    Ok(DryRun { winner, ladder: ladder.iter().map(PricedRungView::from).collect() })
+}
+
+/// Holds the draft against what is for sale and its ceiling.
+async fn price<P: Ports>(
     app: &App<P>,
     connection: &Connection,
     draft: &Draft,
@@ -184,7 +199,5 @@ async fn admit<P: Ports>(
         Some(ladder) => price_ladder(ladder, &catalogue)?,
         None => price_default_ladder(&default_ladder(), &catalogue)?,
     };
-    let ladder = hold_ceiling(ladder, draft.max_price)?;
-    hold_cap(app, connection, &ladder).await?;
-    Ok(ladder)
+    hold_ceiling(ladder, draft.max_price)
 }

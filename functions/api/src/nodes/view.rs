@@ -33,12 +33,13 @@ pub struct NodeView {
     placement: Vec<RungView>,
     /// What the provider told of the node's server.
     server: Option<ServerView>,
-    /// Net, a month, of the first rung of the ladder, Primary IPv4 included.
+    /// Net, a month, Primary IPv4 included: of the rung the server is on, until then of the first.
     price: Option<PriceView>,
     max_price: Option<f64>,
     allow_ssh_from: Vec<String>,
     labels: BTreeMap<String, String>,
     keep_on_failure: bool,
+    spread: bool,
     readiness: ReadinessView,
     /// How to log in; only in the answer for one node, once the server's host key is pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,6 +176,7 @@ impl NodeView {
             allow_ssh_from: spec.allow_ssh_from.clone(),
             labels: node.labels.clone(),
             keep_on_failure: spec.keep_on_failure,
+            spread: spec.spread,
             readiness: readiness(node),
             ssh: pins.and_then(|pins| ssh(node, pins)),
             open_job: open_job.map(ToString::to_string),

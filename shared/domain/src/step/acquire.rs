@@ -2,14 +2,19 @@
 //!
 //! | step | observation | then |
 //! | --- | --- | --- |
-//! | ensure_key | key_ready | create_server (attempt + 1) |
+//! | ensure_key | key_ready | create_server (attempt + 1), or ensure_group for a spread node |
+//! | ensure_key | marker missing | parked on the provider's token |
+//! | ensure_group | group_ready | create_server (attempt + 1) |
+//! | create_server | the key is not in the project | ensure_key |
+//! | create_server | the group is full, or refuses | ensure_group, then without a group |
 //! | create_server | created | start_run |
 //! | create_server | no capacity | create_server on the next rung, or parked on capacity |
 //! | create_server | unknown outcome, name taken | find_server, settle time begins |
-//! | create_server | server_absent (claim found) | find_server, settle time begins |
-//! | create_server, find_server | found, current nonce | adopted: start_run |
-//! | create_server, find_server | found, older nonce | removal of that one, then create_server |
-//! | create_server, find_server | found, foreign | failed: PROVIDER_NAME_CONFLICT |
+//! | create_server | claim found | find_server, settle time begins |
+//! | find_server | found, current nonce | adopted: start_run |
+//! | find_server | found, older nonce | removal of that one, then create_server |
+//! | find_server | found, foreign | failed: PROVIDER_NAME_CONFLICT |
+//! | find_server | marker missing | parked on the provider's token |
 //! | find_server | absent, settle time not over | find_server |
 //! | find_server | absent, settle time over | create_server, the same attempt |
 
@@ -18,24 +23,54 @@ use jiff::SignedDuration;
 use super::{Transition, removal, running, transition::describe};
 use crate::{
     code::Code,
-    job::{Effect, ParkReason, Phase, Step},
+    job::{Effect, Job, ParkReason, Phase, Step},
     node::Server,
     observation::{FailureClass, Outcome, ProviderFailure, ServerStatus},
     ownership::Ownership,
     placement::{self, Refusal},
 };
 
+/// A dry ladder is not tried again sooner, in seconds.
+const MIN_DRY_SECS: i64 = 30;
+/// So often a create is prepared anew when a thing that its body names turns it away.
+const MAX_TURNED_AWAY: u32 = 3;
+
 pub(super) fn ensure_key(next: &mut Transition<'_>, outcome: Outcome) {
     match outcome {
         Outcome::KeyReady => {
             next.note("managed SSH key is there");
-            open_attempt(next, 0);
+            if next.job.spread && next.job.placement_group.is_none() {
+                next.go(Step::EnsureGroup, Effect::EnsureGroup, 0);
+            } else {
+                prepared(next);
+            }
         }
-        // Another worker made the key meanwhile: look again.
-        Outcome::Failed(failure) if failure.class == FailureClass::NameTaken => next.again(0),
+        Outcome::MarkerMissing => next.marker_missing(),
         Outcome::Failed(failure) => next.provider_failed(&failure),
         _ => next.keep_time(),
     }
+}
+
+pub(super) fn ensure_group(next: &mut Transition<'_>, outcome: Outcome) {
+    match outcome {
+        Outcome::GroupReady { id } => {
+            next.note(match id {
+                Some(id) => format!("a place in placement group {id}"),
+                None => "no placement group can be had: the server goes without".to_owned(),
+            });
+            next.job.spread = id.is_some();
+            next.job.placement_group = id;
+            prepared(next);
+        }
+        Outcome::Failed(failure) => next.provider_failed(&failure),
+        _ => next.keep_time(),
+    }
+}
+
+/// Everything a create needs is there.
+fn prepared(next: &mut Transition<'_>) {
+    let rung = next.job.rung;
+    open_attempt(next, rung);
 }
 
 /// Opens the next attempt on a rung. Past the ladder's end the job is parked, with the first
@@ -47,10 +82,15 @@ pub(super) fn open_attempt(next: &mut Transition<'_>, rung: usize) {
     next.node.attempts = Some(next.job.attempt);
     send_create(next, 0);
     if dry && !next.job.state.is_terminal() && next.job.phase == Phase::Forward {
+        // Parked until the first refusal expires.
+        let soonest = next.job.refusals.iter().filter_map(|refusal| refusal.until).min();
+        let secs =
+            soonest.map(|until| (until.as_second() - next.now.as_second()).max(MIN_DRY_SECS));
         next.park(
             ParkReason::Capacity,
             Code::ProviderCapacityExhausted,
             "no rung of the ladder has capacity",
+            secs,
         );
     }
 }
@@ -60,8 +100,12 @@ fn send_create(next: &mut Transition<'_>, delay_secs: i64) {
     let Some(rung) = next.job.ladder.get(next.job.rung).cloned() else {
         return next.fail(Code::ProviderInvalidRequest, "the placement ladder is empty");
     };
-    let attempt = next.job.attempt;
-    next.go(Step::CreateServer, Effect::CreateServer { rung, attempt }, delay_secs);
+    let effect = Effect::CreateServer {
+        rung,
+        attempt: next.job.attempt,
+        placement_group: next.job.placement_group,
+    };
+    next.go(Step::CreateServer, effect, delay_secs);
 }
 
 pub(super) fn create_server(next: &mut Transition<'_>, outcome: Outcome) {
@@ -70,13 +114,11 @@ pub(super) fn create_server(next: &mut Transition<'_>, outcome: Outcome) {
             take_server(next, server, action_id, expect_secs, "created");
         }
         Outcome::Failed(failure) => refused(next, &failure),
-        Outcome::ServerFound { server, ownership, status } => {
-            found(next, server, ownership, &status)
-        }
-        // The claim was made by a worker that did not live to tell.
-        Outcome::ServerAbsent => {
+        // Whatever else was seen: a POST may be on its way, so it is looked for first.
+        _ if next.was_sent => {
+            next.note("a create may have been sent: looking for its server");
             settle(next);
-            next.go(Step::FindServer, Effect::FindServer, next.policy.settle_look_secs);
+            next.go(Step::FindServer, Effect::FindServer, 0);
         }
         _ => next.keep_time(),
     }
@@ -85,12 +127,36 @@ pub(super) fn create_server(next: &mut Transition<'_>, outcome: Outcome) {
 fn refused(next: &mut Transition<'_>, failure: &ProviderFailure) {
     let rung = next.job.ladder.get(next.job.rung).map(ToString::to_string).unwrap_or_default();
     match failure.class {
+        _ if is_about_group(&next.job, failure) => {
+            next.note(format!("the placement group refused: {}", describe(failure)));
+            next.job.placement_group = None;
+            next.job.turned_away += 1;
+            if next.job.turned_away < MAX_TURNED_AWAY {
+                next.go(Step::EnsureGroup, Effect::EnsureGroup, 0);
+            } else {
+                next.job.spread = false;
+                prepared(next);
+            }
+        }
+        // What the body names is not in the project; the managed key is the one thing that can
+        // have gone. Nothing was made.
+        FailureClass::NotFound if next.job.turned_away < MAX_TURNED_AWAY => {
+            next.job.turned_away += 1;
+            next.note(format!("the create was refused: {}", describe(failure)));
+            next.go(Step::EnsureKey, Effect::EnsureKey, next.policy.busy_secs);
+        }
         FailureClass::NoCapacity => {
             next.note(format!("{rung} refused: {}", describe(failure)));
             let refusal = Refusal {
                 rung: next.job.rung,
                 code: Code::ProviderCapacityExhausted,
                 answer: failure.code.clone(),
+                until: Some(
+                    next.now
+                        + SignedDuration::from_secs(
+                            failure.pause_secs.unwrap_or(next.policy.refusal_secs),
+                        ),
+                ),
             };
             placement::remember(&mut next.job.refusals, refusal);
             open_attempt(next, next.job.rung + 1);
@@ -104,6 +170,14 @@ fn refused(next: &mut Transition<'_>, failure: &ProviderFailure) {
         }
         _ => next.provider_failed(failure),
     }
+}
+
+/// A group that is full or gone turns its server away; so does one whose hosts are all taken.
+fn is_about_group(job: &Job, failure: &ProviderFailure) -> bool {
+    let about_groups = ["placement_error", "placement_group_member_limit_reached"];
+    job.placement_group.is_some()
+        && (about_groups.contains(&failure.code.as_str())
+            || failure.class == FailureClass::NotFound)
 }
 
 /// A POST that was sent may land until this time.
@@ -128,6 +202,7 @@ pub(super) fn find_server(next: &mut Transition<'_>, outcome: Outcome) {
                 send_create(next, 0);
             }
         },
+        Outcome::MarkerMissing => next.marker_missing(),
         Outcome::Failed(failure) => next.provider_failed(&failure),
         _ => next.keep_time(),
     }
@@ -171,6 +246,7 @@ fn take_server(
     let expect_secs = expect_secs.unwrap_or(next.policy.first_poll_secs);
     next.job.first_poll_at = Some(next.now + SignedDuration::from_secs(expect_secs));
     next.node.server = Some(Some(server.clone()));
+    next.node.rung = Some(next.job.rung);
     next.job.server = Some(server);
     running::begin(next);
 }

@@ -5,7 +5,7 @@
 //! on failure or cancel:  stop_run → failed or cancelled, node not_ready
 //! ```
 
-use super::{Transition, running};
+use super::{Transition, removal, running};
 use crate::{
     code::Code,
     job::{JobState, Phase},
@@ -15,12 +15,16 @@ use crate::{
 
 pub(super) fn take_node(next: &mut Transition<'_>, outcome: Outcome) {
     match outcome {
-        Outcome::NodeTaken if next.job.server.is_some() => {
+        Outcome::NodeTaken { server, attempts, run } => {
+            next.inherit(server, attempts, run);
+            if next.job.server.is_none() {
+                return next.fail(Code::ProviderServerGone, "the node has no server on record");
+            }
             next.node.status = Some(NodeStatus::Configuring);
-            running::begin(next);
-        }
-        Outcome::NodeTaken => {
-            next.fail(Code::ProviderServerGone, "the node has no server on record")
+            match &next.job.earlier_run {
+                Some(_) => removal::begin(next),
+                None => running::begin(next),
+            }
         }
         Outcome::NodeBusy => next.again(next.policy.turn_look_secs),
         _ => next.keep_time(),

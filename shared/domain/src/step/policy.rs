@@ -19,6 +19,12 @@ pub struct Policy {
     pub gone_poll_secs: i64,
     /// The slow look at a run, in case its wake got lost.
     pub run_look_secs: i64,
+    /// A longer wait for the rate budget is a reason to park.
+    pub budget_wait_secs: i64,
+    /// How long a rung that was refused is not asked for again.
+    pub refusal_secs: i64,
+    /// A server that is not up so long after its first look is replaced.
+    pub stuck_secs: i64,
     /// When the sweep looks again at a parked job.
     pub park_look_secs: i64,
     /// How often a queued release looks whether the node is free.
@@ -42,6 +48,9 @@ impl Default for Policy {
             busy_secs: 5,
             gone_poll_secs: 3,
             run_look_secs: 60,
+            budget_wait_secs: 60,
+            refusal_secs: 600,
+            stuck_secs: 360,
             park_look_secs: 300,
             turn_look_secs: 15,
             undo_limit_secs: 1800,

@@ -1,7 +1,7 @@
 //! `node_provision`: acquire → run → ready.
 //!
 //! ```text
-//! ensure_key → create_server ⇄ find_server → start_run → await_server → fetch_server → await_run → ready
+//! ensure_key (→ ensure_group) → create_server ⇄ find_server → start_run → await_server → fetch_server → await_run → ready
 //! on failure:  stop_run → delete_server → confirm_gone → failed   (keep_on_failure: kept)
 //! ```
 

@@ -10,7 +10,8 @@ use crate::{code::Code, job::JobState, node::NodeStatus, observation::Outcome};
 
 pub(super) fn take_node(next: &mut Transition<'_>, outcome: Outcome) {
     match outcome {
-        Outcome::NodeTaken => {
+        Outcome::NodeTaken { server, attempts, run } => {
+            next.inherit(server, attempts, run);
             next.node.status = Some(NodeStatus::Releasing);
             next.note("releasing");
             // Attempts without a server on record: one of them may still land.

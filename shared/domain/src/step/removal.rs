@@ -9,10 +9,11 @@
 //! | delete_server | locked | delete_server, soon |
 //! | confirm_gone | gone (marker seen) | removed |
 //! | confirm_gone | still there | confirm_gone |
+//! | find_leftover, confirm_gone | marker missing | the same, with back-off |
 //!
 //! "Removed" is the job type's: another attempt, failed, cancelled or released.
 
-use super::{Transition, provision, release, transition::describe};
+use super::{Transition, provision, release, running, transition::describe};
 use crate::{
     code::Code,
     job::{Effect, JobKind, Phase, Step},
@@ -23,9 +24,13 @@ use crate::{
 
 /// The first step of the removal that is still needed.
 pub(super) fn begin(next: &mut Transition<'_>) {
+    if let Some(run) = next.job.earlier_run.clone() {
+        let effect = Effect::StopRun { number: run.number, of: Some(run.job_id) };
+        return next.go(Step::StopRun, effect, 0);
+    }
     match next.job.run {
         Some(run) if run.active => {
-            next.go(Step::StopRun, Effect::StopRun { number: run.number }, 0);
+            next.go(Step::StopRun, Effect::StopRun { number: run.number, of: None }, 0);
         }
         _ => after_stop(next),
     }
@@ -33,6 +38,15 @@ pub(super) fn begin(next: &mut Transition<'_>) {
 
 pub(super) fn stop_run(next: &mut Transition<'_>, outcome: Outcome) {
     match outcome {
+        Outcome::RunStopped if next.job.earlier_run.is_some() => {
+            next.note("an earlier job's run is stopped");
+            next.node.last_run =
+                next.job.earlier_run.take().map(|run| Some(RunRef { active: false, ..run }));
+            match (next.job.kind, next.job.phase) {
+                (JobKind::NodeConfigure, Phase::Forward) => running::begin(next),
+                _ => begin(next),
+            }
+        }
         Outcome::RunStopped => {
             if let Some(run) = &mut next.job.run {
                 run.active = false;
@@ -88,6 +102,7 @@ pub(super) fn find_leftover(next: &mut Transition<'_>, outcome: Outcome) {
             }
             _ => removed(next),
         },
+        Outcome::MarkerMissing => unproved(next),
         Outcome::Failed(failure) => next.provider_failed(&failure),
         _ => next.keep_time(),
     }
@@ -118,10 +133,7 @@ pub(super) fn confirm_gone(next: &mut Transition<'_>, outcome: Outcome) {
     match outcome {
         Outcome::Gone => removed(next),
         Outcome::StillThere => next.again(next.policy.gone_poll_secs),
-        Outcome::MarkerMissing => next.back_off(
-            Code::ProviderUnauthorized,
-            "the token does not see the connection's marker, so an absent server proves nothing",
-        ),
+        Outcome::MarkerMissing => unproved(next),
         Outcome::Failed(failure) => {
             let detail = describe(&failure);
             match failure.class {
@@ -132,6 +144,13 @@ pub(super) fn confirm_gone(next: &mut Transition<'_>, outcome: Outcome) {
         }
         _ => next.keep_time(),
     }
+}
+
+fn unproved(next: &mut Transition<'_>) {
+    next.back_off(
+        Code::ProviderUnauthorized,
+        "the token does not see the connection's marker, so an absent server proves nothing",
+    );
 }
 
 fn removed(next: &mut Transition<'_>) {

@@ -9,10 +9,13 @@
 //! | start_run | run_refused | start_run, with back-off |
 //! | await_server | action succeeded or unknown | fetch_server |
 //! | await_server | action failed | removal, then another attempt |
+//! | await_server, fetch_server | not up in time | removal, then another attempt |
 //! | fetch_server | running | await_run |
 //! | await_run | finished, probes passed | succeeded, node ready |
 //! | await_run | finished, a probe failed | failed: READINESS_FAILED, and the job type's undo |
 //! | await_run | lost, or failed in a way that may pass | start_run of the next run, at most 3 |
+
+use jiff::SignedDuration;
 
 use super::{Transition, removal};
 use crate::{
@@ -71,11 +74,22 @@ fn fetch(next: &mut Transition<'_>, delay_secs: i64) {
 pub(super) fn await_server(next: &mut Transition<'_>, outcome: Outcome) {
     match outcome {
         Outcome::ActionSucceeded | Outcome::ActionMissing => fetch(next, 0),
-        Outcome::ActionRunning => next.again(next.policy.poll_secs),
+        Outcome::ActionRunning => still_coming(next),
         Outcome::ActionFailed { code, message } => replace(next, &code, &message),
         Outcome::Failed(failure) if failure.class == FailureClass::NotFound => fetch(next, 0),
         Outcome::Failed(failure) => next.provider_failed(&failure),
         _ => next.keep_time(),
+    }
+}
+
+/// Not up yet; one that never comes up is replaced.
+fn still_coming(next: &mut Transition<'_>) {
+    let limit = SignedDuration::from_secs(next.policy.stuck_secs);
+    match next.job.first_poll_at {
+        Some(first) if next.now >= first + limit => {
+            replace(next, "server_stuck", "the server does not come up");
+        }
+        _ => next.again(next.policy.poll_secs),
     }
 }
 
@@ -111,10 +125,11 @@ pub(super) fn fetch_server(next: &mut Transition<'_>, outcome: Outcome) {
         Outcome::ServerSeen { status: ServerStatus::Deleting, .. } => {
             next.fail(Code::ProviderServerGone, "the server is being deleted by somebody else");
         }
-        Outcome::ServerSeen { .. } => next.again(next.policy.poll_secs),
-        Outcome::Failed(failure) if failure.class == FailureClass::NotFound => {
+        Outcome::ServerSeen { .. } => still_coming(next),
+        Outcome::ServerAbsent => {
             next.fail(Code::ProviderServerGone, "the server is no longer at the provider");
         }
+        Outcome::MarkerMissing => next.marker_missing(),
         Outcome::Failed(failure) => next.provider_failed(&failure),
         _ => next.keep_time(),
     }

@@ -7,7 +7,7 @@ use crate::{
     code::Code,
     id::EffectId,
     job::{Effect, Intent, Job, JobError, JobKind, JobState, ParkReason, Phase, Step},
-    node::{NodeChange, NodeStatus},
+    node::{NodeChange, NodeStatus, RunRef, Server},
     observation::{FailureClass, ProviderFailure},
     timeline::{Source, TimelineEntry},
 };
@@ -18,11 +18,14 @@ pub struct Transition<'a> {
     pub node: NodeChange,
     pub now: Timestamp,
     pub policy: &'a Policy,
+    /// The create that is the intent was claimed: its POST may have been sent.
+    pub was_sent: bool,
     entries: Vec<TimelineEntry>,
 }
 
 impl<'a> Transition<'a> {
     pub(super) fn new(job: &Job, policy: &'a Policy, now: Timestamp) -> Self {
+        let was_sent = job.sent_at.is_some();
         let mut job = job.clone();
         if job.state == JobState::Queued {
             job.state = JobState::Running;
@@ -32,7 +35,7 @@ impl<'a> Transition<'a> {
         job.news_at = None;
         job.crashes = 0;
         job.updated_at = now;
-        Self { job, node: NodeChange::default(), now, policy, entries: Vec::new() }
+        Self { job, node: NodeChange::default(), now, policy, was_sent, entries: Vec::new() }
     }
 
     pub(super) fn into_decision(self) -> Decision {
@@ -87,13 +90,24 @@ impl<'a> Transition<'a> {
         self.again(delay);
     }
 
-    pub fn park(&mut self, reason: ParkReason, code: Code, detail: &str) {
+    /// Waits without a wake. The sweep looks again after `look_secs`, or at the usual time.
+    pub fn park(&mut self, reason: ParkReason, code: Code, detail: &str, look_secs: Option<i64>) {
         if self.job.waiting_on != Some(reason) {
             self.note(format!("waiting ({}): {detail}", code.as_str()));
         }
-        self.again(self.policy.park_look_secs);
+        self.again(look_secs.unwrap_or(self.policy.park_look_secs));
         self.job.last_failure = Some(JobError { code, detail: detail.to_owned() });
         self.job.waiting_on = Some(reason);
+    }
+
+    /// The token may be one of another project: nothing is made there, and nothing counts as gone.
+    pub fn marker_missing(&mut self) {
+        self.park(
+            ParkReason::ProviderToken,
+            Code::ProviderUnauthorized,
+            "the token does not see the managed SSH key: it may be of another project",
+            None,
+        );
     }
 
     /// What any call to the provider may fail with, where the step has no meaning of its own.
@@ -101,18 +115,24 @@ impl<'a> Transition<'a> {
         let detail = describe(failure);
         match failure.class {
             FailureClass::Unauthorized => {
-                self.park(ParkReason::ProviderToken, Code::ProviderUnauthorized, &detail);
+                self.park(ParkReason::ProviderToken, Code::ProviderUnauthorized, &detail, None);
             }
             FailureClass::ReadOnly => {
-                self.park(ParkReason::ProviderToken, Code::ProviderTokenReadonly, &detail);
+                self.park(ParkReason::ProviderToken, Code::ProviderTokenReadonly, &detail, None);
             }
             FailureClass::Quota => {
-                self.park(ParkReason::Quota, Code::ProviderQuotaExceeded, &detail)
+                let look = failure.pause_secs;
+                self.park(ParkReason::Quota, Code::ProviderQuotaExceeded, &detail, look);
             }
             FailureClass::RateLimited => {
                 let pause = failure.pause_secs.unwrap_or(self.policy.busy_secs);
-                self.note(format!("rate limited; again in {pause} s"));
-                self.again(pause);
+                if pause > self.policy.budget_wait_secs {
+                    let code = Code::ProviderRateLimited;
+                    self.park(ParkReason::RateBudget, code, &detail, Some(pause));
+                } else {
+                    self.note(format!("rate limited; again in {pause} s"));
+                    self.again(pause);
+                }
             }
             FailureClass::Busy => self.again(self.policy.busy_secs),
             FailureClass::Protected => self.back_off(Code::ProviderProtected, &detail),
@@ -145,6 +165,14 @@ impl<'a> Transition<'a> {
             JobKind::NodeConfigure => configure::undo(self),
             JobKind::NodeRelease => release::give_up(self),
         }
+    }
+
+    /// What the node's record knows when the job gets the node: another job may have changed it
+    /// since this one was accepted.
+    pub(super) fn inherit(&mut self, server: Option<Server>, attempts: u32, run: Option<RunRef>) {
+        self.job.server = server;
+        self.job.attempt = attempts;
+        self.job.earlier_run = run.filter(|run| run.active && run.job_id != self.job.id);
     }
 
     pub(super) fn enter_undo(&mut self) {
