@@ -50,6 +50,7 @@ impl FailureClass {
 
     /// Classifies an error answer. `fields` are the names in `error.details`.
     pub fn of(status: u16, code: &str, fields: &[String]) -> Self {
+        let names = |of: &[&str]| fields.iter().any(|field| of.contains(&field.as_str()));
         match code {
             "unauthorized" => Self::Unauthorized,
             "token_readonly" | "forbidden" => Self::ReadOnly,
@@ -57,11 +58,9 @@ impl FailureClass {
             "resource_unavailable" | "placement_error" | "placement_group_member_limit_reached" => {
                 Self::NoCapacity
             }
-            "invalid_input"
-                if fields.iter().any(|field| field == "location" || field == "server_type") =>
-            {
-                Self::NoCapacity
-            }
+            // What the body names is not in the project: observed for keys, also for one made just before.
+            "invalid_input" if names(&["ssh_keys", "placement_group"]) => Self::NotFound,
+            "invalid_input" if names(&["location", "server_type"]) => Self::NoCapacity,
             "resource_limit_exceeded" => Self::Quota,
             "uniqueness_error" => Self::NameTaken,
             "locked" | "conflict" => Self::Busy,
@@ -209,6 +208,10 @@ mod tests {
             FailureClass::of(422, "invalid_input", &["image".into()]),
             FailureClass::Invalid
         );
+        for field in ["ssh_keys", "placement_group"] {
+            let fields = [field.to_owned(), "location".to_owned()];
+            assert_eq!(FailureClass::of(422, "invalid_input", &fields), FailureClass::NotFound);
+        }
         assert_eq!(FailureClass::of(504, "timeout", &[]), FailureClass::Unknown);
         assert_eq!(FailureClass::of(410, "deprecated_api_endpoint", &[]), FailureClass::Drift);
     }

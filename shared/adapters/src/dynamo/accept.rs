@@ -10,6 +10,7 @@ use super::{
     DynamoStore,
     change::{Condition, Write, number, text},
     keys::Key,
+    node_change,
     row::{JobRow, NodeRow, child_expiry, item, read, value},
     table::Transacted,
 };
@@ -168,6 +169,7 @@ fn node_write(work: &Acceptance, turn: &Turn) -> Result<Write> {
         .set("updated_at", value(&key, &work.job.created_at)?);
     Ok(match turn {
         Turn::Queued => write.require(Condition::Present("open_job")).set("queued_release", id),
-        _ => write.require(Condition::Absent("open_job")).set("open_job", id),
+        // With a job at it, a node is no longer the sweep's.
+        _ => node_change::hide(write.require(Condition::Absent("open_job")).set("open_job", id)),
     })
 }

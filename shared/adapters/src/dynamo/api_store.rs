@@ -22,10 +22,10 @@ use super::{
     DynamoStore,
     accept::audit_write,
     change::{Condition, Write, number},
-    job_store::read_connection,
+    job_store::{news, read_connection},
     keys::{
         CONNECTIONS, JOB_LIST, Key, LOG_PREFIX, NODE_JOB_PREFIX, NODE_LIST, TIMELINE_PREFIX,
-        exact_seconds, job_partition, node_partition,
+        job_partition, node_partition,
     },
     list::{Gatherer, List, Reader, Source, read_partition},
     log_text,
@@ -63,13 +63,8 @@ impl ApiStore for DynamoStore {
         now: Timestamp,
         audit: &AuditEntry,
     ) -> Result<bool> {
-        let key = Key::job(job);
-        let at = value(&key, &now)?;
-        let mut write = Write::update(key)
-            .set_once("cancel_requested_at", at.clone())
-            .set("news_at", at)
-            .set("due_at", exact_seconds(now))
-            .require(Condition::open_job());
+        let at = value(&Key::job(job), &now)?;
+        let mut write = news(job, now)?.set_once("cancel_requested_at", at);
         if let Some(version) = if_version {
             write = write.require(Condition::Is("version", number(version)));
         }
@@ -205,7 +200,8 @@ impl ApiStore for DynamoStore {
     }
 
     async fn delete_connection(&self, name: &ConnectionName) -> Result<()> {
-        self.table.write(Write::delete(Key::connection(name))).await.map(|_| ())
+        let writes = [Key::connection(name), Key::pace(name)].map(Write::delete);
+        self.table.transact(writes.into()).await.map(|_| ())
     }
 
     async fn token_by_hash(&self, hash: &str) -> Result<Option<Token>> {

@@ -6,7 +6,8 @@ use nodeyard_domain::{
     connection::{Connection, ConnectionName},
     id::{JobId, NodeId},
     job::Job,
-    node::{NodeStatus, Server},
+    node::{Node, Server},
+    pace::Pace,
     step::Decision,
     timeline::TimelineEntry,
 };
@@ -15,14 +16,18 @@ use nodeyard_engine::store::{Begin, Commit, DueJob, JobStore, Loaded, StoreError
 use super::{
     DynamoStore,
     change::{Condition, Write, number, text},
-    keys::{Item, Key, due_shards, exact_seconds, read_seconds},
+    index,
+    keys::{Item, Key, exact_seconds},
     node_change,
-    row::{JobRow, NodeRow, child_expiry, item, read, text_of, unreadable, value},
+    row::{JobRow, NodeRow, child_expiry, item, read, unreadable, value},
     table::{Transacted, Wrote},
     text::Text,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
+
+/// How often a node may change under us before a server that came back for it is offered again.
+const MAX_KEEPS: usize = 8;
 
 impl DynamoStore {
     pub(super) async fn read_job(&self, id: &JobId) -> Result<Option<Job>> {
@@ -42,6 +47,15 @@ pub(super) fn timeline_item(
     whole.insert("entry".to_owned(), value(&key, &Text(entry))?);
     whole.insert("expires_at".to_owned(), number(child_expiry(entry.at)));
     Ok((key, whole))
+}
+
+/// Says that there is news for a job that has not ended, and makes it due.
+pub(super) fn news(job: &JobId, at: Timestamp) -> Result<Write> {
+    let key = Key::job(job);
+    Ok(Write::update(key.clone())
+        .set("news_at", value(&key, &at)?)
+        .set("due_at", exact_seconds(at))
+        .require(Condition::open_job()))
 }
 
 /// The job and what it is fenced by.
@@ -118,7 +132,9 @@ impl JobStore for DynamoStore {
         let id = || text(job.as_str());
         // A late worker must not take the node for a job that has ended: nobody would close it.
         let job = Write::check(Key::job(job)).require(Condition::open_job());
-        let node = Write::update(Key::node(node)).set("open_job", id()).require(Condition::Exists);
+        // With a job at it, a node is no longer the sweep's.
+        let node = node_change::hide(Write::update(Key::node(node)).set("open_job", id()));
+        let node = node.require(Condition::Exists);
         let free = vec![Condition::Absent("open_job"), Condition::Is("open_job", id())];
         let writes = vec![job, node.require(Condition::Any(free))];
         Ok(self.table.transact(writes).await? == Transacted::Done)
@@ -126,27 +142,20 @@ impl JobStore for DynamoStore {
 
     async fn keep_on_node(&self, node: &NodeId, server: &Server, now: Timestamp) -> Result<()> {
         let key = Key::node(node);
-        let write = Write::update(key.clone())
-            .set("server", value(&key, &Text(server))?)
-            .set("updated_at", value(&key, &now)?)
-            .require(Condition::Exists);
-        let write = node_change::set_status(write, NodeStatus::CleanupPending, now);
-        match self.table.write(write).await? {
-            Wrote::Done(_) => Ok(()),
-            Wrote::Refused(_) => {
-                Err(unreadable(&key, &"a server came back for it, and it does not exist"))
+        for _ in 0..MAX_KEEPS {
+            let Some(found) = self.table.get(&key).await? else {
+                return Err(unreadable(&key, &"a server came back for it, and it does not exist"));
+            };
+            let node = read::<NodeRow>(found)?.into_node();
+            if self.table.write(node_change::keep(&node, server, now)?).await?.is_done() {
+                return Ok(());
             }
         }
+        Err(StoreError::Unavailable("the node changed each time a server was kept on it".into()))
     }
 
     async fn due(&self, before: Timestamp, limit: usize) -> Result<Vec<DueJob>> {
-        let mut jobs = Vec::new();
-        for shard in due_shards() {
-            jobs.extend(self.due_in(&shard, before, limit).await?);
-        }
-        jobs.sort_by(|a, b| a.look_at.cmp(&b.look_at).then_with(|| a.id.cmp(&b.id)));
-        jobs.truncate(limit);
-        Ok(jobs)
+        index::due_jobs(&self.table, before, limit).await
     }
 
     async fn mark_swept(&self, job: &DueJob, again_at: Timestamp) -> Result<()> {
@@ -158,6 +167,32 @@ impl JobStore for DynamoStore {
         self.table.write(write).await.map(|_| ())
     }
 
+    async fn set_news(&self, job: &JobId, now: Timestamp) -> Result<()> {
+        let write = news(job, now)?;
+        self.table.write(write).await.map(|_| ())
+    }
+
+    async fn polling(
+        &self,
+        connection: &ConnectionName,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<JobId>> {
+        index::polling_jobs(&self.table, connection, before, limit).await
+    }
+
+    async fn pace(&self, connection: &ConnectionName, now: Timestamp) -> Result<Pace> {
+        self.read_pace(connection, now).await
+    }
+
+    async fn swap_pace(&self, connection: &ConnectionName, pace: &Pace) -> Result<bool> {
+        self.replace_pace(connection, pace).await
+    }
+
+    async fn due_nodes(&self, before: Timestamp, limit: usize) -> Result<Vec<Node>> {
+        index::due_nodes(&self.table, before, limit).await
+    }
+
     async fn connection(&self, name: &ConnectionName) -> Result<Option<Connection>> {
         let found = self.table.get(&Key::connection(name)).await?;
         found.map(read_connection).transpose()
@@ -167,48 +202,6 @@ impl JobStore for DynamoStore {
         let key = Key::connection(&connection.name);
         let row = item(&key, &ConnectionRow { connection: Text(connection.clone()) })?;
         self.table.write(Write::put(key, row)).await.map(|_| ())
-    }
-}
-
-impl DynamoStore {
-    async fn due_in(&self, shard: &str, before: Timestamp, limit: usize) -> Result<Vec<DueJob>> {
-        let mut jobs = Vec::new();
-        let mut start: Option<Item> = None;
-        while jobs.len() < limit {
-            let most = i32::try_from(limit - jobs.len()).unwrap_or(i32::MAX);
-            let query = self
-                .table
-                .new_query()
-                .index_name("due")
-                .key_condition_expression("due_shard = :shard AND due_at <= :before")
-                .expression_attribute_values(":shard", text(shard))
-                .expression_attribute_values(":before", exact_seconds(before))
-                .projection_expression("pk, sk, due_at")
-                .limit(most)
-                .set_exclusive_start_key(start);
-            let answer = self.table.query(query).await?;
-            for item in answer.items() {
-                jobs.push(due_job(item)?);
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                break;
-            }
-        }
-        Ok(jobs)
-    }
-}
-
-fn due_job(item: &Item) -> Result<DueJob> {
-    let pk = text_of(item, "pk");
-    let id = pk.strip_prefix("JOB#").and_then(|id| id.parse().ok());
-    let look_at = item.get("due_at").and_then(read_seconds);
-    match (id, look_at) {
-        (Some(id), Some(look_at)) => Ok(DueJob { id, look_at }),
-        _ => Err(StoreError::Unreadable {
-            key: pk.to_owned(),
-            reason: "it is in the index of due jobs without a job's name or time".to_owned(),
-        }),
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// Jobs are spread over this many partitions of the index that the sweep reads.
 const DUE_SHARDS: u32 = 4;
+/// Where that index holds nodes: left-overs are few, so one partition does.
+pub(super) const NODE_DUE_SHARD: &str = "node-due#0";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
@@ -62,6 +64,10 @@ impl Key {
 
     pub(super) fn connection(name: &ConnectionName) -> Self {
         Self::new(CONNECTIONS, name.as_str())
+    }
+
+    pub(super) fn pace(connection: &ConnectionName) -> Self {
+        Self::new("PACE", connection.as_str())
     }
 
     pub(super) fn token(hash: &str) -> Self {
@@ -186,6 +192,7 @@ mod tests {
     #[test]
     fn every_job_is_in_a_shard_that_the_sweep_reads() {
         let shards: Vec<String> = due_shards().collect();
+        assert!(!shards.iter().any(|shard| shard == NODE_DUE_SHARD), "jobs and nodes do not mix");
         for bits in 0..16 {
             assert!(shards.contains(&due_shard(&JobId::from_bits(bits))));
         }

@@ -9,15 +9,18 @@
 //! | node, with its host key pins | `NODE#<id>` | `NODE` | 120 days after it is gone |
 //! | a node's job, by name | `NODE#<id>` | `J#<time>#<job>` | 120 days |
 //! | connection | `CONNECTION` | `<name>` | until removed |
+//! | its pace, shared by its jobs | `PACE` | `<name>` | as long |
 //! | API token | `TOKEN` | `<hash>` | until removed |
 //! | that an admin token was stored | `MARKER` | `FIRST_ADMIN` | for ever |
 //! | idempotency record | `IDEM#<hash>` | `IDEM` | 120 days |
 //! | audit entry | `AUDIT#<day>` | `<time>#<request>#<subject>` | 120 days |
 //!
 //! Index `due` (`due_shard`, `due_at`): jobs that have not ended, at the time the sweep has to look
-//! at them, in epoch seconds with nine decimals (exact, so that a stamp can be conditional on it).
-//! Index `list` (`list_pk`, `list_sk`): jobs and nodes by time of acceptance. Both are eventually
-//! consistent; everything a worker decides on is read from the table, consistently.
+//! at them, in epoch seconds with nine decimals (exact, so that a stamp can be conditional on it);
+//! in a shard of their own, free nodes that something is left behind of, at the time of their next
+//! release. Index `polls` (`poll_of`, `poll_at`): jobs whose next effect is a shared poll, by
+//! connection. Index `list` (`list_pk`, `list_sk`): jobs and nodes by time of acceptance. All are
+//! eventually consistent; everything a worker decides on is read from the table, consistently.
 //!
 //! Documents are kept as JSON text, byte for byte what the domain's types serialise to (DynamoDB
 //! would rewrite numbers). What others set without moving a version, what conditions name and
@@ -28,11 +31,13 @@ mod api_store;
 mod change;
 mod cursor;
 mod error;
+mod index;
 mod job_store;
 mod keys;
 mod list;
 mod log_text;
 mod node_change;
+mod pace;
 mod row;
 mod run_store;
 mod table;

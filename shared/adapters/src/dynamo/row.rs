@@ -9,7 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use nodeyard_engine::store::StoreError;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub(super) use self::{job::JobRow, node::NodeRow, run::RunRow};
+pub(super) use self::{
+    job::JobRow,
+    node::{NodeRow, due_place},
+    run::RunRow,
+};
 use super::keys::{Item, Key};
 
 /// How long a job is kept after its end.

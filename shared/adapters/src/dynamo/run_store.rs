@@ -18,8 +18,8 @@ use sha2::{Digest, Sha256};
 use super::{
     DynamoStore,
     change::{Condition, Write, number, text},
-    job_store::timeline_item,
-    keys::{Key, exact_seconds},
+    job_store::{news, timeline_item},
+    keys::Key,
     log_text,
     row::{NodeRow, RunRow, child_expiry, read, unreadable, value},
     table::{Transacted, Wrote},
@@ -128,12 +128,7 @@ impl RunStore for DynamoStore {
                 .require(Condition::Exists)
                 .require(Condition::Absent("result"))
         };
-        let at = result.finished_at;
-        let news = Write::update(Key::job(job))
-            .set("news_at", value(&key, &at)?)
-            .set("due_at", exact_seconds(at))
-            .require(Condition::open_job());
-        match self.table.transact(vec![finish(), news]).await? {
+        match self.table.transact(vec![finish(), news(job, result.finished_at)?]).await? {
             Transacted::Done => Ok(true),
             // The job has ended and stays as it is; the record still says how its run went.
             Transacted::Refused(which) if which == [1] => {

@@ -1,36 +1,17 @@
 //! The managed SSH key at the provider: unique by fingerprint, so it is looked up by that and
 //! reused, whatever its name is there.
 
-use nodeyard_domain::{
-    connection::{Connection, ManagedKey},
-    observation::ProviderFailure,
-};
-use nodeyard_engine::secrets::Secrets;
+use nodeyard_domain::observation::ProviderFailure;
 use serde_json::Value;
 
 use super::{
     failure::unreadable,
     projection::{KeyView, loose_id, view},
-    request,
-    session::{Reader, Session, list},
+    session::{Reader, list},
     transport::{Answer, Call},
 };
 
 type Result<T> = std::result::Result<T, ProviderFailure>;
-
-pub(super) async fn ensure<S: Secrets>(
-    session: &mut Session<'_, S>,
-    connection: &Connection,
-    key: &ManagedKey,
-) -> Result<u64> {
-    if let Some(found) = by_fingerprint(session, &key.fingerprint).await? {
-        return Ok(found.id);
-    }
-    let stem = format!("nodeyard-{}-v{}", connection.name, key.version);
-    let name = own_name(&stem, &key.fingerprint);
-    let call = Call::post("/ssh_keys", request::create_key(&name, &key.public_key)?);
-    created(&session.write(&call).await?)
-}
 
 pub(super) async fn by_fingerprint(
     reader: &mut (impl Reader + Send),

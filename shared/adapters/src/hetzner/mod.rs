@@ -11,9 +11,13 @@ mod catalogue;
 mod check;
 pub mod drift;
 mod failure;
+mod group;
 pub mod key;
 mod managed_key;
+mod marker;
 mod projection;
+mod rates;
+mod remains;
 mod request;
 mod server;
 mod session;
@@ -24,13 +28,16 @@ mod transport;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use nodeyard_domain::{
-    connection::{Connection, ManagedKey},
+    connection::{Connection, ConnectionName, ManagedKey},
+    id::NodeId,
     observation::ProviderFailure,
+    pace::SeenRate,
 };
 use nodeyard_engine::{
+    Clock,
     provider::{
-        ActionState, Catalogue, CreateServer, CreatedServer, FoundServer, Provider, ProviderCheck,
-        Remains, TokenReport,
+        ACTIONS_PER_CALL, ActionState, Catalogue, CreateServer, CreatedServer, FoundServer, Lookup,
+        NODES_PER_LISTING, Provider, ProviderCheck, Remains, TokenReport,
     },
     secrets::Secrets,
 };
@@ -38,9 +45,11 @@ use secrecy::SecretString;
 
 pub use self::transport::EndpointError;
 use self::{
+    rates::Rates,
     session::{Line, Session},
     transport::Transport,
 };
+use crate::clock::WallClock;
 
 /// Where the API is, version included.
 pub const DEFAULT_ENDPOINT: &str = "https://api.hetzner.cloud/v1";
@@ -51,6 +60,7 @@ type Result<T> = std::result::Result<T, ProviderFailure>;
 pub struct HetznerProvider<S> {
     transport: Transport,
     secrets: Arc<S>,
+    rates: Rates,
 }
 
 impl<S> fmt::Debug for HetznerProvider<S> {
@@ -65,7 +75,19 @@ impl<S: Secrets> HetznerProvider<S> {
     /// # Errors
     /// When the endpoint is no http or https address.
     pub fn new(endpoint: &str, secrets: Arc<S>) -> std::result::Result<Self, EndpointError> {
-        Ok(Self { transport: Transport::new(endpoint)?, secrets })
+        Self::with_clock(endpoint, secrets, Arc::new(WallClock))
+    }
+
+    /// The same, with another clock for when an answer was seen.
+    ///
+    /// # Errors
+    /// As [`HetznerProvider::new`].
+    pub fn with_clock(
+        endpoint: &str,
+        secrets: Arc<S>,
+        clock: Arc<dyn Clock>,
+    ) -> std::result::Result<Self, EndpointError> {
+        Ok(Self { transport: Transport::new(endpoint)?, secrets, rates: Rates::new(clock) })
     }
 
     /// Opens calls with the connection's stored token; `calls` is how many are needed.
@@ -75,21 +97,29 @@ impl<S: Secrets> HetznerProvider<S> {
         calls: usize,
     ) -> Result<Session<'a, S>> {
         let calls = i64::try_from(calls).unwrap_or(i64::MAX);
-        Session::open(&self.transport, self.secrets.as_ref(), &connection.name, calls).await
+        let secrets = self.secrets.as_ref();
+        Session::open(&self.transport, secrets, &self.rates, &connection.name, calls).await
     }
 }
 
 impl<S: Secrets> Provider for HetznerProvider<S> {
-    async fn ensure_key(&self, connection: &Connection, key: &ManagedKey) -> Result<u64> {
-        managed_key::ensure(&mut self.session(connection, 2).await?, connection, key).await
+    async fn sees_key(&self, connection: &Connection, key: &ManagedKey) -> Result<bool> {
+        marker::sees_key(&mut self.session(connection, 1).await?, key).await
     }
 
-    async fn find_server(
+    async fn create_group(
         &self,
         connection: &Connection,
         name: &str,
-    ) -> Result<Option<FoundServer>> {
-        server::find(&mut self.session(connection, 1).await?, name).await
+        deployment: &str,
+    ) -> Result<u64> {
+        let mut session = self.session(connection, group::CALLS).await?;
+        group::create(&mut session, name, deployment).await
+    }
+
+    async fn find_server(&self, connection: &Connection, name: &str) -> Result<Lookup> {
+        let mut session = self.session(connection, server::LOOKUP_CALLS).await?;
+        server::find(&mut session, connection, name).await
     }
 
     async fn create_server(
@@ -108,16 +138,38 @@ impl<S: Secrets> Provider for HetznerProvider<S> {
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let calls = ids.len().div_ceil(server::ACTIONS_PER_CALL);
+        let calls = ids.len().div_ceil(ACTIONS_PER_CALL);
         server::actions(&mut self.session(connection, calls).await?, ids).await
     }
 
-    async fn server(&self, connection: &Connection, id: u64) -> Result<FoundServer> {
-        server::get(&mut self.session(connection, 1).await?, id).await
+    async fn server(&self, connection: &Connection, id: u64) -> Result<Lookup> {
+        let mut session = self.session(connection, server::LOOKUP_CALLS).await?;
+        server::get(&mut session, connection, id).await
+    }
+
+    async fn servers(
+        &self,
+        connection: &Connection,
+        deployment: &str,
+        nodes: &[NodeId],
+    ) -> Result<Vec<FoundServer>> {
+        if nodes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let calls = nodes.len().div_ceil(NODES_PER_LISTING);
+        server::of_nodes(&mut self.session(connection, calls).await?, deployment, nodes).await
     }
 
     async fn delete_server(&self, connection: &Connection, id: u64) -> Result<()> {
         server::delete(&mut self.session(connection, 1).await?, id).await
+    }
+
+    async fn delete_primary_ip(&self, connection: &Connection, id: u64) -> Result<()> {
+        remains::delete_primary_ip(&mut self.session(connection, 1).await?, id).await
+    }
+
+    fn seen_rate(&self, connection: &ConnectionName) -> Option<SeenRate> {
+        self.rates.of(connection)
     }
 
     async fn remains(
@@ -126,8 +178,8 @@ impl<S: Secrets> Provider for HetznerProvider<S> {
         server_id: u64,
         primary_ips: &[u64],
     ) -> Result<Remains> {
-        let mut session = self.session(connection, 2 + primary_ips.len()).await?;
-        server::remains(&mut session, connection, server_id, primary_ips).await
+        let mut session = self.session(connection, remains::CALLS + primary_ips.len()).await?;
+        remains::of(&mut session, connection, server_id, primary_ips).await
     }
 }
 

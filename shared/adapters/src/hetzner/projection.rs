@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, net::Ipv6Addr};
 
+use jiff::Timestamp;
 use nodeyard_domain::{
     node::Server,
     observation::{ProviderFailure, ServerStatus},
@@ -142,6 +143,10 @@ pub(super) struct ActionView {
     pub id: u64,
     status: String,
     #[serde(default, deserialize_with = "lenient")]
+    started: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient")]
+    finished: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient")]
     error: Option<ActionError>,
 }
 
@@ -157,7 +162,7 @@ impl ActionView {
     /// A word we do not know is no end: the job's own deadline bounds the wait.
     pub fn state(self) -> ActionState {
         match self.status.as_str() {
-            "success" => ActionState::Succeeded,
+            "success" => ActionState::Succeeded { took_secs: self.took_secs() },
             "error" => {
                 let error = self.error.unwrap_or_default();
                 ActionState::Failed {
@@ -168,6 +173,20 @@ impl ActionView {
             _ => ActionState::Running,
         }
     }
+
+    /// Rounded up: to look a little late costs less than to look twice.
+    fn took_secs(&self) -> Option<u32> {
+        let millis = self.finished?.as_millisecond() - self.started?.as_millisecond();
+        u32::try_from(millis).ok().map(|millis| millis.div_ceil(1000))
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct GroupView {
+    pub id: u64,
+    pub name: String,
+    #[serde(default, deserialize_with = "lenient")]
+    pub labels: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]

@@ -3,8 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use hcloud::models::{CreateServerRequest, CreateSshKeyRequest, ReplaceSshKeyRequest};
-use nodeyard_domain::observation::{FailureClass, ProviderFailure};
+use hcloud::models::{
+    CreatePlacementgroupRequest, CreateServerRequest, CreateSshKeyRequest, ReplaceSshKeyRequest,
+    create_placementgroup_request,
+};
+use nodeyard_domain::{
+    observation::{FailureClass, ProviderFailure},
+    ownership::LABEL_DEPLOYMENT,
+};
 use nodeyard_engine::provider::CreateServer;
 use serde::Serialize;
 
@@ -18,6 +24,21 @@ pub(super) fn create_server(body: &CreateServer) -> Result<Vec<u8>> {
     // The crate takes keys as texts only; ids go as decimal texts.
     request.ssh_keys = Some(body.ssh_keys.iter().map(u64::to_string).collect());
     request.user_data = Some(body.user_data.clone());
+    request.placement_group =
+        body.placement_group.map(i64::try_from).transpose().map_err(|_| {
+            ProviderFailure::new(
+                FailureClass::Invalid,
+                "invalid_group",
+                "no id of a placement group",
+            )
+        })?;
+    bytes(&request)
+}
+
+pub(super) fn create_group(name: &str, deployment: &str) -> Result<Vec<u8>> {
+    let spread = create_placementgroup_request::Type::Spread;
+    let mut request = CreatePlacementgroupRequest::new(name.to_owned(), spread);
+    request.labels = Some([(LABEL_DEPLOYMENT.to_owned(), deployment.to_owned())].into());
     bytes(&request)
 }
 

@@ -4,16 +4,22 @@ use std::collections::BTreeMap;
 
 use nodeyard_domain::{
     connection::Connection,
+    id::NodeId,
     observation::{FailureClass, ProviderFailure},
+    ownership::{LABEL_DEPLOYMENT, LABEL_NODE},
 };
 use nodeyard_engine::{
-    provider::{ActionState, CreateServer, CreatedServer, FoundServer, Remains},
+    provider::{
+        ACTIONS_PER_CALL, ActionState, CreateServer, CreatedServer, FoundServer, Lookup,
+        NODES_PER_LISTING,
+    },
     secrets::Secrets,
 };
 use serde_json::Value;
 
 use super::{
-    failure::{busy, drift, unreadable},
+    failure::{drift, unreadable},
+    marker::{self, look},
     projection::{ActionView, ServerRest, ServerView, loose_id, view},
     request,
     session::{Reader as _, Session, list},
@@ -22,23 +28,43 @@ use super::{
 
 type Result<T> = std::result::Result<T, ProviderFailure>;
 
-/// A page holds 25 actions unless told otherwise, and this call takes no page size
-/// (API reference, "Get multiple actions").
-pub(super) const ACTIONS_PER_CALL: usize = 25;
+/// Calls that looking for one server takes at most: it, and the marker when it is not there.
+pub(super) const LOOKUP_CALLS: usize = 2;
 
 pub(super) async fn find<S: Secrets>(
     session: &mut Session<'_, S>,
+    connection: &Connection,
     name: &str,
-) -> Result<Option<FoundServer>> {
+) -> Result<Lookup> {
     let call = Call::get("/servers").query("name", name);
     for entry in list(session, &call, "servers").await? {
         // An entry that cannot be read may be the one: "absent" would mean a second create.
         let server: ServerView = view(entry, "a server")?;
         if server.name == name {
-            return Ok(Some(server.found()));
+            return Ok(Lookup::Found(Box::new(server.found())));
         }
     }
-    Ok(None)
+    absent(session, connection).await
+}
+
+pub(super) async fn get<S: Secrets>(
+    session: &mut Session<'_, S>,
+    connection: &Connection,
+    id: u64,
+) -> Result<Lookup> {
+    let Some(answer) = look(session, &Call::get("/servers/{id}").id(id)).await? else {
+        return absent(session, connection).await;
+    };
+    let server = answer.json()?.get_mut("server").map(Value::take).unwrap_or_default();
+    Ok(Lookup::Found(Box::new(view::<ServerView>(server, "a server")?.found())))
+}
+
+async fn absent<S: Secrets>(
+    session: &mut Session<'_, S>,
+    connection: &Connection,
+) -> Result<Lookup> {
+    let is_proved = marker::is_seen(session, connection).await?;
+    Ok(if is_proved { Lookup::Absent } else { Lookup::MarkerMissing })
 }
 
 pub(super) async fn create<S: Secrets>(
@@ -63,12 +89,6 @@ pub(super) fn created(answer: &Answer, body: &CreateServer) -> Result<CreatedSer
         server: ServerRest::of(server).server(id, body.name.clone(), body.attempt),
         action_id: loose_id(json.pointer("/action/id")),
     })
-}
-
-pub(super) async fn get<S: Secrets>(session: &mut Session<'_, S>, id: u64) -> Result<FoundServer> {
-    let answer = session.read(&Call::get("/servers/{id}").id(id)).await?;
-    let server = answer.json()?.get_mut("server").map(Value::take).unwrap_or_default();
-    Ok(view::<ServerView>(server, "a server")?.found())
 }
 
 pub(super) async fn delete<S: Secrets>(session: &mut Session<'_, S>, id: u64) -> Result<()> {
@@ -101,39 +121,28 @@ pub(super) async fn actions<S: Secrets>(
     Ok(states)
 }
 
-/// 404 proves something only with a token that sees what is ours, so each 404 is held against
-/// the marker, and all of it is void when the token changed on the way.
-pub(super) async fn remains<S: Secrets>(
+pub(super) async fn of_nodes<S: Secrets>(
     session: &mut Session<'_, S>,
-    connection: &Connection,
-    server_id: u64,
-    primary_ips: &[u64],
-) -> Result<Remains> {
-    if exists(session, &Call::get("/servers/{id}").id(server_id)).await? {
-        return Ok(Remains::StillThere);
-    }
-    let generation = session.generation();
-    let Some(marker) = &connection.key else {
-        return Ok(Remains::MarkerMissing);
-    };
-    if !exists(session, &Call::get("/ssh_keys/{id}").id(marker.provider_id)).await? {
-        return Ok(Remains::MarkerMissing);
-    }
-    for id in primary_ips {
-        if exists(session, &Call::get("/primary_ips/{id}").id(*id)).await? {
-            return Ok(Remains::StillThere);
+    deployment: &str,
+    nodes: &[NodeId],
+) -> Result<Vec<FoundServer>> {
+    let mut servers = Vec::new();
+    for chunk in nodes.chunks(NODES_PER_LISTING) {
+        let names: Vec<&str> = chunk.iter().map(NodeId::as_str).collect();
+        let names = names.join(",");
+        let selector = format!("{LABEL_DEPLOYMENT}={deployment},{LABEL_NODE} in ({names})");
+        let call = Call::get("/servers").query("label_selector", selector);
+        for entry in list(session, &call, "servers").await? {
+            // One that cannot be read is asked for alone, where the answer is told.
+            let Ok(server) = view::<ServerView>(entry, "a server") else { continue };
+            let found = server.found();
+            let is = |key: &str, value: &str| found.labels.get(key).is_some_and(|it| it == value);
+            if is(LABEL_DEPLOYMENT, deployment)
+                && chunk.iter().any(|node| is(LABEL_NODE, node.as_str()))
+            {
+                servers.push(found);
+            }
         }
     }
-    if session.generation() != generation {
-        return Err(busy("token_replaced", "the token was replaced meanwhile"));
-    }
-    Ok(Remains::Nothing)
-}
-
-async fn exists<S: Secrets>(session: &mut Session<'_, S>, call: &Call) -> Result<bool> {
-    match session.read(call).await {
-        Ok(_) => Ok(true),
-        Err(failure) if failure.class == FailureClass::NotFound => Ok(false),
-        Err(failure) => Err(failure),
-    }
+    Ok(servers)
 }

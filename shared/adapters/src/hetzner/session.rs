@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::{
     failure::{busy, drift},
+    rates::Rates,
     transport::{Answer, Call, Transport},
 };
 
@@ -58,11 +59,13 @@ pub(super) struct Line<'a> {
     /// How many calls the caller makes in all.
     calls: i64,
     pub rate_budget: Option<RateBudget>,
+    /// Where the connection's rate is noted, if the token is a connection's.
+    noted: Option<(&'a Rates, &'a ConnectionName)>,
 }
 
 impl<'a> Line<'a> {
     pub fn new(transport: &'a Transport, token: SecretString, calls: i64) -> Self {
-        Self { transport, token, calls, rate_budget: None }
+        Self { transport, token, calls, rate_budget: None, noted: None }
     }
 
     /// Sends a call once, reads or writes.
@@ -70,6 +73,9 @@ impl<'a> Line<'a> {
         let answer = self.transport.send(&self.token, call).await?;
         if let Some(rate) = answer.rate {
             self.rate_budget = Some(RateBudget { limit: rate.limit, remaining: rate.remaining });
+            if let Some((rates, connection)) = self.noted {
+                rates.note(connection, rate);
+            }
         }
         answer.accepted(self.calls)
     }
@@ -97,11 +103,12 @@ impl<'a, S: Secrets> Session<'a, S> {
     pub async fn open(
         transport: &'a Transport,
         secrets: &'a S,
+        rates: &'a Rates,
         connection: &'a ConnectionName,
         calls: i64,
     ) -> Result<Self> {
         let token = secrets.provider_token(connection, false).await.map_err(no_token)?;
-        let line = Line::new(transport, token, calls);
+        let line = Line { noted: Some((rates, connection)), ..Line::new(transport, token, calls) };
         Ok(Self { line, secrets, connection, refreshed: false, generation: 0 })
     }
 

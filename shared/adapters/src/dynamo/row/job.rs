@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Item, Key, item, job_expiry};
 use crate::dynamo::{
+    change::text,
     keys::{JOB_LIST, due_shard, exact_seconds, list_place},
     text::Text,
 };
@@ -30,15 +31,12 @@ pub(in crate::dynamo) struct JobRow {
     list_pk: String,
     list_sk: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    due_shard: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
 }
 
 impl JobRow {
-    /// The whole item. A job that has ended is in no sweep's way, and has its end of life.
+    /// The whole item. A job that has ended has its end of life.
     pub(in crate::dynamo) fn item(job: &Job) -> Result<Item, StoreError> {
-        let look_at = job.look_at();
         let row = Self {
             job: Text(job.clone()),
             version: job.version,
@@ -49,16 +47,13 @@ impl JobRow {
             crashes: job.crashes,
             list_pk: JOB_LIST.to_owned(),
             list_sk: list_place(job.created_at, job.id.as_str()),
-            due_shard: look_at.map(|_| due_shard(&job.id)),
             expires_at: job
                 .state
                 .is_terminal()
                 .then(|| job_expiry(job.finished_at.unwrap_or(job.updated_at))),
         };
         let mut item = item(&Key::job(&job.id), &row)?;
-        if let Some(look_at) = look_at {
-            item.insert("due_at".to_owned(), exact_seconds(look_at));
-        }
+        item.extend(index_places(job));
         Ok(item)
     }
 
@@ -73,13 +68,30 @@ impl JobRow {
     }
 }
 
+/// Where the indexes have a job. One that has ended is in no sweep's way; one whose next effect is
+/// a shared poll is found by whoever polls for the connection, unless it is parked.
+fn index_places(job: &Job) -> Item {
+    let mut places = Item::new();
+    if let Some(look_at) = job.look_at() {
+        places.insert("due_shard".to_owned(), text(due_shard(&job.id)));
+        places.insert("due_at".to_owned(), exact_seconds(look_at));
+    }
+    let shares = job.intent.as_ref().is_some_and(|intent| intent.effect.is_shared());
+    let goes_on = !job.state.is_terminal() && job.waiting_on.is_none();
+    if let Some(due_at) = job.due_at.filter(|_| shares && goes_on) {
+        places.insert("poll_of".to_owned(), text(job.connection.as_str()));
+        places.insert("poll_at".to_owned(), exact_seconds(due_at));
+    }
+    places
+}
+
 #[cfg(test)]
 mod tests {
     use aws_sdk_dynamodb::types::AttributeValue;
     use jiff::SignedDuration;
     use nodeyard_domain::{
         id::{JobId, NodeId},
-        job::JobKind,
+        job::{Effect, Intent, JobKind, ParkReason},
     };
 
     use super::*;
@@ -134,5 +146,28 @@ mod tests {
         assert!(!ended.contains_key("due_shard") && !ended.contains_key("due_at"));
         let expiry = (end.as_second() + 90 * 86_400).to_string();
         assert_eq!(ended["expires_at"], AttributeValue::N(expiry));
+    }
+
+    #[test]
+    fn only_a_shared_poll_that_goes_on_is_found_by_its_connection() {
+        let polls = |job: &Job| {
+            let item = JobRow::item(job).unwrap();
+            assert_eq!(item.contains_key("poll_of"), item.contains_key("poll_at"));
+            item.get("poll_of").cloned()
+        };
+        let mut job = job();
+        assert_eq!(polls(&job), None, "a key is asked for by the job itself");
+        let poll = Effect::PollAction { action_id: 7 };
+        job.intent = Some(Intent { id: EffectId(2), effect: poll });
+        assert_eq!(polls(&job), Some(text("main")));
+        // News are the job's own: the poll keeps its time.
+        job.news_at = Some(job.created_at - SignedDuration::from_secs(60));
+        let item = JobRow::item(&job).unwrap();
+        assert_eq!(item["poll_at"], exact_seconds(job.due_at.unwrap()));
+        job.waiting_on = Some(ParkReason::RateBudget);
+        assert_eq!(polls(&job), None, "parked");
+        job.waiting_on = None;
+        job.state = JobState::Failed;
+        assert_eq!(polls(&job), None, "ended");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use nodeyard_domain::{
     id::{JobId, NodeId},
@@ -15,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Item, Key, item};
 use crate::dynamo::{
-    keys::{NODE_LIST, list_place},
+    change::text,
+    keys::{NODE_DUE_SHARD, NODE_LIST, exact_seconds, list_place},
     text::Text,
 };
 
@@ -40,6 +42,10 @@ pub(in crate::dynamo) struct NodeRow {
     queued_release: Option<JobId>,
     attempts: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    release_at: Option<Timestamp>,
+    #[serde(default)]
+    cleanup_tries: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     last_run: Option<Text<RunRef>>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -51,6 +57,7 @@ impl NodeRow {
     pub(in crate::dynamo) fn item(node: &Node) -> Result<Item, StoreError> {
         let node = node.clone();
         let key = Key::node(&node.id);
+        let due = due_place(&node);
         let row = Self {
             list_pk: NODE_LIST.to_owned(),
             list_sk: list_place(node.created_at, node.id.as_str()),
@@ -66,11 +73,17 @@ impl NodeRow {
             open_job: node.open_job,
             queued_release: node.queued_release,
             attempts: node.attempts,
+            release_at: node.release_at,
+            cleanup_tries: node.cleanup_tries,
             last_run: node.last_run.map(Text),
             created_at: node.created_at,
             updated_at: node.updated_at,
         };
-        item(&key, &row)
+        let mut item = item(&key, &row)?;
+        if let Some((shard, at)) = due {
+            item.extend([("due_shard".to_owned(), shard), ("due_at".to_owned(), at)]);
+        }
+        Ok(item)
     }
 
     pub(in crate::dynamo) fn into_node(self) -> Node {
@@ -87,11 +100,21 @@ impl NodeRow {
             open_job: self.open_job,
             queued_release: self.queued_release,
             attempts: self.attempts,
+            release_at: self.release_at,
+            cleanup_tries: self.cleanup_tries,
             last_run: self.last_run.map(|text| text.0),
             created_at: self.created_at,
             updated_at: self.updated_at,
         }
     }
+}
+
+/// Where the sweep's index has a node, shard and time: while something of it is left behind and no
+/// job is at it.
+pub(in crate::dynamo) fn due_place(node: &Node) -> Option<(AttributeValue, AttributeValue)> {
+    let is_left = node.status == NodeStatus::CleanupPending && node.open_job.is_none();
+    let at = node.release_at.filter(|_| is_left)?;
+    Some((text(NODE_DUE_SHARD), exact_seconds(at)))
 }
 
 #[cfg(test)]
@@ -102,9 +125,8 @@ mod tests {
     use super::*;
     use crate::dynamo::row::read;
 
-    #[test]
-    fn a_node_comes_back_as_it_was_numbers_included() {
-        let spec = NodeSpec {
+    fn spec() -> NodeSpec {
+        NodeSpec {
             name: "web-1".into(),
             connection: "main".parse().unwrap(),
             profile: Profile::Web,
@@ -120,11 +142,24 @@ mod tests {
             allow_ssh_from: Vec::new(),
             labels: BTreeMap::from([("team".into(), String::new())]),
             keep_on_failure: true,
+            spread: true,
+            prices: vec![Some(Price { monthly_net: 3.79, currency: "EUR".into() }), None],
             deadline_secs: 1800,
-        };
-        let now = "2026-01-01T00:00:00.5Z".parse().unwrap();
+        }
+    }
+
+    fn now() -> Timestamp {
+        "2026-01-01T00:00:00.5Z".parse().unwrap()
+    }
+
+    fn node() -> Node {
         let ids = (JobId::from_bits(1), NodeId::from_bits(2));
-        let (_, mut node) = acceptance::provision(ids.0.clone(), ids.1, spec, "ci", None, now);
+        acceptance::provision(ids.0, ids.1, spec(), "ci", None, now()).1
+    }
+
+    #[test]
+    fn a_node_comes_back_as_it_was_numbers_included() {
+        let mut node = node();
         node.server = Some(Server {
             id: 1 << 60,
             name: "web-1-0".into(),
@@ -135,8 +170,31 @@ mod tests {
             server_type: None,
             location: None,
         });
-        node.last_run = Some(RunRef { job_id: ids.0, number: 3, active: true });
+        node.last_run = Some(RunRef { job_id: JobId::from_bits(1), number: 3, active: true });
         let back = read::<NodeRow>(NodeRow::item(&node).unwrap()).unwrap().into_node();
         assert_eq!(back, node);
+    }
+
+    #[test]
+    fn only_a_node_that_was_left_behind_and_is_free_is_due() {
+        let mut node = node();
+        node.enter(NodeStatus::CleanupPending, now());
+        let item = NodeRow::item(&node).unwrap();
+        assert!(!item.contains_key("due_shard") && !item.contains_key("due_at"), "a job is at it");
+        node.open_job = None;
+        let item = NodeRow::item(&node).unwrap();
+        assert_eq!(item["due_shard"], text(NODE_DUE_SHARD));
+        assert_eq!(item["due_at"], exact_seconds(node.release_at.unwrap()));
+        assert_eq!(read::<NodeRow>(item).unwrap().into_node(), node);
+        node.enter(NodeStatus::Released, now());
+        assert!(!NodeRow::item(&node).unwrap().contains_key("due_shard"));
+    }
+
+    #[test]
+    fn a_node_of_an_earlier_release_loads() {
+        let node = node();
+        let mut item = NodeRow::item(&node).unwrap();
+        item.remove("cleanup_tries").unwrap();
+        assert_eq!(read::<NodeRow>(item).unwrap().into_node(), node);
     }
 }
