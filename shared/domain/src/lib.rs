@@ -14,6 +14,7 @@ pub mod job;
 pub mod label;
 pub mod node;
 pub mod observation;
+pub mod orphan;
 pub mod ownership;
 pub mod pace;
 pub mod placement;

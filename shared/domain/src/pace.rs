@@ -23,7 +23,7 @@ const KEY_SEEN_SECS: i64 = 600;
 /// How long the first who tries a quota again keeps others from it, in seconds.
 const QUOTA_PROBE_SECS: i64 = 60;
 /// Servers a spread placement group holds (observed; the reference names no number).
-const GROUP_SIZE: u32 = 10;
+pub const GROUP_SIZE: u32 = 10;
 
 /// So long a node counts that the lists, which lag behind, may not show yet, in seconds.
 const RESERVED_SECS: i64 = 60;
