@@ -12,10 +12,13 @@ use tokio::time::Instant;
 
 use crate::{log::Log, persist::persist, redaction::Redactor, tempo::Tempo};
 
-/// The most entries a run adds to its job's timeline, not counting the one that tells of its end.
+/// The most entries a run adds to its job's timeline, not counting the last two, which tell how many
+/// were left out and how the run ended. The log has the rest.
 pub(crate) const MAX_ENTRIES: usize = 400;
 /// Of those, kept for failures.
 const KEPT_FOR_FAILURES: usize = 100;
+/// Of those, the one that tells where the gap begins.
+const KEPT_FOR_THE_GAP: usize = 1;
 
 pub(crate) struct Report<'a, S, C> {
     store: &'a S,
@@ -27,6 +30,8 @@ pub(crate) struct Report<'a, S, C> {
     entries: Vec<TimelineEntry>,
     /// Entries ever noted.
     noted: usize,
+    /// Entries there was no place for.
+    left_out: usize,
     last_at: Timestamp,
     appended: Instant,
 }
@@ -42,6 +47,7 @@ impl<'a, S: RunStore, C: Clock> Report<'a, S, C> {
             log: Log::default(),
             entries: Vec::new(),
             noted: 0,
+            left_out: 0,
             last_at: Timestamp::MIN,
             appended: Instant::now(),
         }
@@ -59,24 +65,30 @@ impl<'a, S: RunStore, C: Clock> Report<'a, S, C> {
     /// Notes an entry, unless the run has noted too many; failures have some places more.
     pub(crate) fn note(&mut self, entry: TimelineEntry) {
         let is_failure = entry.fields.get("status").is_some_and(|status| status == "failed");
-        let room = if is_failure { MAX_ENTRIES } else { MAX_ENTRIES - KEPT_FOR_FAILURES };
-        if self.noted >= room {
+        let kept = KEPT_FOR_THE_GAP + if is_failure { 0 } else { KEPT_FOR_FAILURES };
+        if self.noted < MAX_ENTRIES - kept {
+            self.noted += 1;
+            self.entries.push(entry);
             return;
         }
-        self.noted += 1;
-        let entry = if self.noted == MAX_ENTRIES - KEPT_FOR_FAILURES {
+        if self.left_out == 0 {
             let text =
-                format!("a run notes {MAX_ENTRIES} entries at most: see its log for the rest");
-            self.entry(text)
-        } else {
-            entry
-        };
-        self.entries.push(entry);
+                format!("a run notes {MAX_ENTRIES} entries at most: only failures from here");
+            let gap = self.entry(text);
+            self.entries.push(gap);
+        }
+        self.left_out += 1;
     }
 
-    /// Notes the entry that tells of the run's end, however many there are.
-    pub(crate) fn note_end(&mut self, entry: TimelineEntry) {
-        self.entries.push(entry);
+    /// Notes how the run ended, however many entries there are; before it, how many were left out.
+    pub(crate) fn note_end(&mut self, end: impl FnOnce(&mut Self) -> TimelineEntry) {
+        if self.left_out > 0 {
+            let text = format!("{} entries were left out: see the log", self.left_out);
+            let left_out = self.entry(text).with("left_out", self.left_out);
+            self.entries.push(left_out);
+        }
+        let end = end(self);
+        self.entries.push(end);
     }
 
     /// An entry of this run: redacted, and later than the one before.

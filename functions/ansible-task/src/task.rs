@@ -129,14 +129,13 @@ impl<S: RunStore, Q: WakeQueue, K: Secrets, C: Clock> Task<S, Q, K, C> {
         for finding in &mut progress.findings {
             finding.detail = report.redacted(&finding.detail);
         }
-        let entry = match code {
+        report.note_end(|report| match code {
             None => report.entry(format!("run {} succeeded", run.number)),
             Some(code) => report
                 .entry(format!("run {} ended: {}: {message}", run.number, code.as_str()))
                 .with("code", code.as_str())
                 .with("status", "failed"),
-        };
-        report.note_end(entry);
+        });
         report.close().await;
         RunResult {
             code,

@@ -194,13 +194,18 @@ impl Machine {
     }
 
     pub fn task(&self) -> Task<World, World, World, World> {
+        self.task_over(self.world.clone(), self.world.clone(), self.world.clone())
+    }
+
+    /// A task on this machine whose run is on record elsewhere.
+    pub fn task_over<S, Q, C>(&self, store: S, queue: Q, clock: C) -> Task<S, Q, World, C> {
         let mut search_path = self.path("bin").into_os_string();
         search_path.push(":/usr/local/bin:/usr/bin:/bin");
         Task {
-            store: self.world.clone(),
-            queue: self.world.clone(),
+            store,
+            queue,
             secrets: self.world.clone(),
-            clock: self.world.clone(),
+            clock,
             settings: Settings {
                 playbooks: self.path("playbooks"),
                 scratch: self.path("scratch"),

@@ -7,5 +7,6 @@ mod failures;
 mod host_keys;
 mod machine;
 mod secrets;
+mod sizes;
 mod success;
 mod world;
