@@ -55,6 +55,9 @@ pub struct Orphan {
     /// The node that it names, whether or not there is such a record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeId>,
+    /// For a server that is proved ours: the attempt that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
     /// A server's Primary IPs: they are known by these ids only once it is gone.
     #[serde(default)]
     pub primary_ips: Vec<u64>,
@@ -64,25 +67,27 @@ pub struct Orphan {
 }
 
 impl Orphan {
-    /// The report of a sighting. The time of the first one counts from when the reason was
-    /// another, or the thing was not there.
+    /// The report of a sighting; `known` are the reports of the checks before. The time of the
+    /// first sighting counts anew when the reason was another, or the thing was not there.
     pub fn seen(
         thing: &Resource,
         connection: &ConnectionName,
         reason: OrphanReason,
         node: Option<NodeId>,
-        earlier: Option<&Self>,
+        known: &[Self],
         now: Timestamp,
     ) -> Self {
-        let same = earlier.filter(|earlier| earlier.reason == reason);
+        let id = OrphanId::new(thing.kind, thing.id, connection);
+        let same = known.iter().find(|earlier| earlier.id == id && earlier.reason == reason);
         Self {
-            id: OrphanId::new(thing.kind, thing.id, connection),
+            id,
             connection: connection.clone(),
             kind: thing.kind,
             provider_id: thing.id,
             name: thing.name.clone(),
             reason,
             node,
+            attempt: None,
             primary_ips: thing.server.iter().flat_map(|it| it.primary_ips.clone()).collect(),
             first_seen_at: same.map_or(now, |earlier| earlier.first_seen_at.min(now)),
             last_seen_at: now,

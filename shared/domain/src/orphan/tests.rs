@@ -1,5 +1,7 @@
 //! The table, row by row, and the times.
 
+use std::slice::from_ref;
+
 use jiff::Timestamp;
 
 use super::*;
@@ -221,24 +223,24 @@ fn only_what_is_proved_and_unneeded_goes_by_itself() {
     );
 }
 
-fn seen(reason: OrphanReason, earlier: Option<&Orphan>, secs: i64) -> Orphan {
+fn seen(reason: OrphanReason, known: &[Orphan], secs: i64) -> Orphan {
     let node = Some(NodeId::from_bits(2));
-    Orphan::seen(&of_attempt(9, 3), &main(), reason, node, earlier, at(secs))
+    Orphan::seen(&of_attempt(9, 3), &main(), reason, node, known, at(secs))
 }
 
 #[test]
 fn two_sightings_far_apart_make_it_due() {
-    let first = seen(OrphanReason::LeftBehind, None, 0);
+    let first = seen(OrphanReason::LeftBehind, &[], 0);
     assert!(!first.is_due());
-    let early = seen(OrphanReason::LeftBehind, Some(&first), REMOVAL_AFTER_SECS - 1);
+    let early = seen(OrphanReason::LeftBehind, from_ref(&first), REMOVAL_AFTER_SECS - 1);
     assert!(!early.is_due() && early.first_seen_at == at(0));
-    assert!(seen(OrphanReason::LeftBehind, Some(&early), REMOVAL_AFTER_SECS).is_due());
+    assert!(seen(OrphanReason::LeftBehind, from_ref(&early), REMOVAL_AFTER_SECS).is_due());
     // Seen for another reason, the time begins anew.
-    let before = seen(OrphanReason::SecondServer, None, 0);
-    assert!(!seen(OrphanReason::SecondServer, Some(&before), 86_400).is_due());
-    assert!(!seen(OrphanReason::LeftBehind, Some(&before), 86_400).is_due());
+    let before = seen(OrphanReason::SecondServer, &[], 0);
+    assert!(!seen(OrphanReason::SecondServer, from_ref(&before), 86_400).is_due());
+    assert!(!seen(OrphanReason::LeftBehind, from_ref(&before), 86_400).is_due());
     // A clock that went back makes nothing due.
-    assert!(!seen(OrphanReason::LeftBehind, Some(&first), -86_400).is_due());
+    assert!(!seen(OrphanReason::LeftBehind, from_ref(&first), -86_400).is_due());
 }
 
 #[test]
@@ -250,7 +252,7 @@ fn names_read_back_and_others_do_not() {
             id.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_@".contains(&byte))
         );
     }
-    assert_eq!(seen(OrphanReason::LeftBehind, None, 0).id.as_str(), "server-9@main");
+    assert_eq!(seen(OrphanReason::LeftBehind, &[], 0).id.as_str(), "server-9@main");
     for wrong in ["", "server-9", "server-09@main", "server-+9@main", "volume-9@main", "server-9@"]
     {
         assert_eq!(OrphanId::from_text(wrong), None, "{wrong}");
