@@ -177,7 +177,10 @@ where
         let resumed = job.waiting_on.is_some()
             && job.cancel_requested_at.is_none()
             && (reason == WakeReason::Resume || job.news_at.is_some());
-        let due = job.is_due(now) || resumed;
+        // Its turn has come; taking the node is as good now as later.
+        let called = reason == WakeReason::Resume
+            && job.intent.as_ref().is_some_and(|intent| intent.effect == Effect::TakeNode);
+        let due = job.is_due(now) || resumed || called;
         // Past the limit, or when nobody wants it any more, nothing new is made; what is there is
         // looked at and then undone.
         let unwanted = now >= limit || job.cancel_requested_at.is_some();

@@ -385,7 +385,7 @@ pub trait ApiStore: Send + Sync {
 
     fn connections(&self) -> impl Future<Output = Result<Vec<Connection>>> + Send;
 
-    /// Removes a connection's record.
+    /// Removes a connection's record, and what its jobs shared.
     fn delete_connection(&self, name: &ConnectionName) -> impl Future<Output = Result<()>> + Send;
 
     fn token_by_hash(&self, hash: &str) -> impl Future<Output = Result<Option<Token>>> + Send;

@@ -3,20 +3,23 @@
 //! | step | observation | then |
 //! | --- | --- | --- |
 //! | ensure_key | key_ready | create_server (attempt + 1), or ensure_group for a spread node |
-//! | ensure_key | marker missing | parked on the provider's token |
 //! | ensure_group | group_ready | create_server (attempt + 1) |
-//! | create_server | the key is not in the project | ensure_key |
-//! | create_server | the group is full, or refuses | ensure_group, then without a group |
 //! | create_server | created | start_run |
-//! | create_server | no capacity | create_server on the next rung, or parked on capacity |
-//! | create_server | unknown outcome, name taken | find_server, settle time begins |
-//! | create_server | claim found | find_server, settle time begins |
-//! | find_server | found, current nonce | adopted: start_run |
-//! | find_server | found, older nonce | removal of that one, then create_server |
-//! | find_server | found, foreign | failed: PROVIDER_NAME_CONFLICT |
-//! | find_server | marker missing | parked on the provider's token |
-//! | find_server | absent, settle time not over | find_server |
-//! | find_server | absent, settle time over | create_server, the same attempt |
+//! | create_server | refused for its placement group | ensure_group, in the end create_server (attempt + 1) without one |
+//! | create_server | not found, what the body names | ensure_key |
+//! | create_server | no capacity | create_server (attempt + 1) on the next rung, or parked on capacity |
+//! | create_server | outcome unknown, or name taken | find_server, the settle time begins |
+//! | create_server | not answered, the claim made | find_server, the settle time begins |
+//! | find_server | found, of the open attempt | start_run: adopted |
+//! | find_server | found, of an older attempt or being deleted | removal of that one |
+//! | find_server | found, foreign | undo: PROVIDER_NAME_CONFLICT |
+//! | find_server | absent, may still land | find_server |
+//! | find_server | absent, settle time over | create_server (the same attempt) |
+//! | create_server, find_server | created late, of the open attempt | start_run |
+//! | any | created late, the server on record | dropped |
+//! | any | created late, another server on record | the same step |
+//! | any | created late, no server on record | removal of it |
+//! | ensure_key, find_server | marker missing | parked on provider_token |
 
 use jiff::SignedDuration;
 

@@ -1,9 +1,17 @@
 //! `node_configure`: take the node → run → ready. The server stays, whatever happens.
 //!
 //! ```text
-//! take_node → start_run → await_run → ready
+//! take_node (→ stop_run of an earlier job's) → start_run → await_run → ready
 //! on failure or cancel:  stop_run → failed or cancelled, node not_ready
 //! ```
+//!
+//! | step | observation | then |
+//! | --- | --- | --- |
+//! | take_node | node_taken | start_run; stop_run first when an earlier job's may be alive |
+//! | take_node | node_taken, without a server | undo: PROVIDER_SERVER_GONE |
+//! | take_node | node_busy | take_node |
+//! | stop_run | an earlier job's run stopped | start_run; in undo stop_run, failed, cancelled |
+//! | stop_run | its own run stopped | failed, cancelled |
 
 use super::{Transition, removal, running};
 use crate::{

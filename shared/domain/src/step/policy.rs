@@ -13,6 +13,8 @@ pub struct Policy {
     /// First look at a create's action when nothing was learnt yet (a stock image takes about 11 s).
     pub first_poll_secs: i64,
     pub poll_secs: i64,
+    /// From the end of a create's action to the first look at its server, which starts meanwhile.
+    pub start_secs: i64,
     /// After `locked` or `conflict`.
     pub busy_secs: i64,
     /// Between looks at a server that is being deleted.
@@ -45,6 +47,7 @@ impl Default for Policy {
             settle_look_secs: 15,
             first_poll_secs: 12,
             poll_secs: 5,
+            start_secs: 4,
             busy_secs: 5,
             gone_poll_secs: 3,
             run_look_secs: 60,

@@ -4,6 +4,11 @@
 //! take_node → stop_run → delete_server → confirm_gone → released
 //! at the deadline:  failed, node cleanup_pending; the sweep opens the next release
 //! ```
+//!
+//! | step | observation | then |
+//! | --- | --- | --- |
+//! | take_node | node_taken | removal, or removed: nothing was ever made |
+//! | take_node | node_busy | take_node |
 
 use super::{Transition, removal};
 use crate::{code::Code, job::JobState, node::NodeStatus, observation::Outcome};

@@ -2,14 +2,15 @@
 //!
 //! | step | observation | then |
 //! | --- | --- | --- |
-//! | stop_run | run_stopped | delete_server, or find_leftover when no server is on record |
+//! | stop_run | run_stopped | delete_server, find_leftover without a server on record, kept, removed; stop_run when it was an earlier job's |
+//! | stop_run | still running, or stop refused | stop_run |
 //! | find_leftover | found, ours | delete_server |
-//! | find_leftover | absent or foreign, settle time over | removed |
+//! | find_leftover | absent, may still land | find_leftover |
+//! | find_leftover | foreign, or absent with the settle time over | removed |
 //! | delete_server | accepted, or not found | confirm_gone |
-//! | delete_server | locked | delete_server, soon |
-//! | confirm_gone | gone (marker seen) | removed |
-//! | confirm_gone | still there | confirm_gone |
-//! | find_leftover, confirm_gone | marker missing | the same, with back-off |
+//! | confirm_gone | gone, the marker seen | removed |
+//! | confirm_gone | still there, or nothing proved | confirm_gone |
+//! | find_leftover | marker missing | find_leftover, with back-off |
 //!
 //! "Removed" is the job type's: another attempt, failed, cancelled or released.
 

@@ -5,15 +5,19 @@
 //!
 //! | step | observation | then |
 //! | --- | --- | --- |
-//! | start_run | run_started | await_server, or await_run when the server is known to be up |
+//! | start_run | run_started | await_server, fetch_server without an action to wait for, await_run where no server was made |
 //! | start_run | run_refused | start_run, with back-off |
-//! | await_server | action succeeded or unknown | fetch_server |
-//! | await_server | action failed | removal, then another attempt |
-//! | await_server, fetch_server | not up in time | removal, then another attempt |
+//! | await_server | action succeeded, or unknown | fetch_server |
+//! | await_server | action failed | removal, then another attempt; undo after too many |
+//! | await_server, fetch_server | not up yet | the same step |
+//! | await_server, fetch_server | not up in time | removal, then another attempt; undo after too many |
 //! | fetch_server | running | await_run |
+//! | fetch_server | being deleted, or absent | undo: PROVIDER_SERVER_GONE |
+//! | fetch_server | marker missing | parked on provider_token |
 //! | await_run | finished, probes passed | succeeded, node ready |
-//! | await_run | finished, a probe failed | failed: READINESS_FAILED, and the job type's undo |
-//! | await_run | lost, or failed in a way that may pass | start_run of the next run, at most 3 |
+//! | await_run | finished, a probe failed, or failed for good | undo |
+//! | await_run | lost, or failed in a way that may pass | start_run of the next run, undo after the last |
+//! | await_run | not finished | await_run |
 
 use jiff::SignedDuration;
 
@@ -73,7 +77,9 @@ fn fetch(next: &mut Transition<'_>, delay_secs: i64) {
 
 pub(super) fn await_server(next: &mut Transition<'_>, outcome: Outcome) {
     match outcome {
-        Outcome::ActionSucceeded | Outcome::ActionMissing => fetch(next, 0),
+        // It starts only now, and nobody waits for this look: the run waits for the node itself.
+        Outcome::ActionSucceeded => fetch(next, next.policy.start_secs),
+        Outcome::ActionMissing => fetch(next, 0),
         Outcome::ActionRunning => still_coming(next),
         Outcome::ActionFailed { code, message } => replace(next, &code, &message),
         Outcome::Failed(failure) if failure.class == FailureClass::NotFound => fetch(next, 0),

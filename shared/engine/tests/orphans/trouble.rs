@@ -1,0 +1,114 @@
+//! What cannot be listed keeps its findings, and keeps nobody else from being checked.
+
+use hetzner_sim::Access;
+use nodeyard_domain::{
+    connection::{Connection, ConnectionName, ConnectionReason, ConnectionStatus},
+    id::NodeId,
+    orphan::OrphanReason,
+};
+use nodeyard_engine::{
+    Clock as _,
+    orphan::OrphanStore as _,
+    store::{ApiStore as _, JobStore as _},
+};
+use nodeyard_testkit::world::name;
+
+use crate::bench::Bench;
+
+async fn unknown(bench: &Bench) {
+    let labels = bench.labels(&NodeId::from_bits(5), 1).await;
+    bench.world.provider.take_name_as("unknown", labels);
+    bench.check().await;
+    assert_eq!(bench.reasons().await, [OrphanReason::UnknownNode]);
+}
+
+#[tokio::test]
+async fn a_connection_that_cannot_be_listed_keeps_its_findings() {
+    let bench = Bench::new().await;
+    unknown(&bench).await;
+    let found = bench.orphans().await;
+    let trouble: [fn(&Bench, bool); 4] = [
+        |bench, on| bench.world.provider.revoke_token(on),
+        |bench, on| bench.world.provider.set_down(on),
+        |bench, on| bench.world.provider.set_maintenance(on),
+        |bench, on| bench.world.provider.throttle(u32::from(on)),
+    ];
+    for (index, trouble) in trouble.into_iter().enumerate() {
+        trouble(&bench, true);
+        bench.pass(300);
+        assert_eq!(bench.check().await.listed, 0, "trouble {index}");
+        assert_eq!(bench.orphans().await, found);
+        trouble(&bench, false);
+    }
+    bench.pass(300);
+    assert_eq!(bench.check().await.listed, 1);
+}
+
+#[tokio::test]
+async fn a_token_of_another_project_makes_nothing_vanish() {
+    let bench = Bench::new().await;
+    unknown(&bench).await;
+    bench.world.provider.hide_marker(true);
+    bench.world.check_connection().await.unwrap();
+    assert_eq!(bench.connection().await.reason, Some(ConnectionReason::MarkerMissing));
+    bench.pass(300);
+    assert_eq!(bench.check().await.listed, 0);
+    assert_eq!(bench.orphans().await.len(), 1);
+}
+
+#[tokio::test]
+async fn without_budget_no_call_is_made() {
+    let bench = Bench::new().await;
+    unknown(&bench).await;
+    let now = bench.world.clock.now();
+    let mut pace = bench.world.store.pace(&name(), now).await.unwrap();
+    pace.budget.remaining = 20.0;
+    assert!(bench.world.store.swap_pace(&name(), &pace).await.unwrap());
+    // What answers said before is older than what was counted since.
+    let calls = bench.world.provider.books().calls;
+    assert_eq!(bench.check().await.listed, 0);
+    assert_eq!(bench.world.provider.books().calls, calls);
+    assert_eq!(bench.orphans().await.len(), 1);
+}
+
+#[tokio::test]
+async fn every_call_is_taken_from_the_budget() {
+    let mut bench = Bench::new().await;
+    bench.ready().await;
+    bench.pass(4000);
+    let before = bench.world.provider.books().calls;
+    bench.check().await;
+    let calls = bench.world.provider.books().calls - before;
+    let pace = bench.world.store.pace(&name(), bench.world.clock.now()).await.unwrap();
+    let spent = f64::from(pace.budget.limit) - pace.budget.remaining;
+    assert_eq!((calls, spent.round() as u32), (4, 4));
+}
+
+#[tokio::test]
+async fn one_bad_connection_does_not_keep_others_from_being_checked() {
+    let bench = Bench::new().await;
+    let second: ConnectionName = "aaa-first".parse().unwrap();
+    let connection = Connection { name: second.clone(), ..bench.connection().await };
+    bench.world.store.put_connection(&connection).await.unwrap();
+    // Its token opens nothing.
+    bench.world.secrets.put_token(&second, "unknown-token");
+    unknown(&bench).await;
+    assert_eq!(bench.check().await.listed, 1);
+    bench.world.provider.add_token("unknown-token", "second", Access::ReadWrite);
+    assert_eq!(bench.check().await.listed, 2);
+
+    let lost = Connection { status: ConnectionStatus::Disconnected, ..connection };
+    bench.world.store.put_connection(&lost).await.unwrap();
+    assert_eq!(bench.check().await.listed, 1);
+    // A connection that is no more takes its findings along.
+    let mut moved = bench.orphans().await[0].clone();
+    moved.connection = second.clone();
+    moved.id = nodeyard_domain::orphan::OrphanId::new(moved.kind, moved.provider_id, &second);
+    bench.world.store.put_orphan(&moved).await.unwrap();
+    bench.check().await;
+    assert_eq!(bench.orphans().await.len(), 2);
+    bench.world.store.delete_connection(&second).await.unwrap();
+    bench.check().await;
+    assert_eq!(bench.orphans().await.len(), 1);
+    assert_eq!(bench.world.store.orphan_state().await.unwrap().connections.len(), 1);
+}
