@@ -24,6 +24,18 @@ pub enum Task {
     Demo(DemoOptions),
     /// Everything that must pass.
     Test(TestOptions),
+    /// Acquisitions while workers and container tasks are killed and answers get lost.
+    Chaos(ChaosOptions),
+    /// The same lost answers against the provider's own Python client and against us.
+    Peer(PeerOptions),
+    /// Kill at every boundary of every hop, in a simulated world.
+    CrashMatrix(DrillOptions),
+    /// Whole simulated worlds, with everything that goes wrong: `--runs N --seed S`.
+    Sim(DrillOptions),
+    /// Planted defects, each of which must be caught.
+    Defects(DrillOptions),
+    /// Provider calls per node; simulated, or on the local stack.
+    Calls(CallsOptions),
     /// Hand a queue's messages to a function run by `cargo lambda watch`.
     Feed(FeedOptions),
     /// Answer as ECS and run container tasks on this machine.
@@ -96,7 +108,7 @@ pub struct DemoOptions {
     #[command(flatten)]
     pub stack: StackOptions,
     /// How many nodes.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=20))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub nodes: u32,
     /// What becomes of them: `base` or `web`.
     #[arg(long, default_value = "web")]
@@ -112,6 +124,60 @@ pub struct TestOptions {
     /// Run only the steps whose names hold this text.
     #[arg(long)]
     pub only: Option<String>,
+}
+
+/// `cargo xtask chaos`.
+#[derive(Debug, Clone, Args)]
+pub struct ChaosOptions {
+    /// Name of the stack that it brings up.
+    #[arg(long, default_value = "chaos", value_parser = stack_name)]
+    pub stack: String,
+    /// What a created server is.
+    #[arg(long, value_enum, default_value_t = BackingKind::None)]
+    pub backing: BackingKind,
+    /// How many nodes are asked for.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=50))]
+    pub acquisitions: u32,
+    /// What is done, and in which order, follows from it; made if absent, and printed.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Only what a minute allows: nothing that has to be waited out, and more sweeps.
+    #[arg(long)]
+    pub short: bool,
+}
+
+/// `cargo xtask peer`.
+#[derive(Debug, Clone, Args)]
+pub struct PeerOptions {
+    /// Name of the stack that it brings up.
+    #[arg(long, default_value = "peer", value_parser = stack_name)]
+    pub stack: String,
+    /// How often each fault is tried on each side.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub runs: u32,
+}
+
+/// What goes to the drills' own program, which knows its options.
+#[derive(Debug, Clone, Args)]
+pub struct DrillOptions {
+    /// Options of the drill.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub words: Vec<String>,
+}
+
+/// `cargo xtask calls`.
+#[derive(Debug, Clone, Args)]
+pub struct CallsOptions {
+    /// On the local stack instead of a simulated world; takes minutes.
+    #[arg(long)]
+    pub stack_run: bool,
+    /// Nodes asked for at once, one number after the other; for `--stack-run`.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 20, 50, 100], requires = "stack_run",
+          value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub nodes: Vec<u32>,
+    /// Name of the stack that it brings up.
+    #[arg(long, default_value = "calls", value_parser = stack_name)]
+    pub stack: String,
 }
 
 /// `cargo xtask feed`.

@@ -71,6 +71,9 @@ pub enum XtaskError {
     /// A check of the demo or of the tests did not hold.
     #[error("{0}")]
     Check(String),
+    /// The last line printed says what is wrong; this is the exit code.
+    #[error("exit code {0}; the line above says why")]
+    Said(u8),
     /// The person pressed Ctrl-C.
     #[error("interrupted")]
     Interrupted,

@@ -5,15 +5,22 @@
 //! functions do.
 
 mod api;
+mod bench;
 mod binaries;
+mod calls;
+mod chaos;
 mod checks;
 mod cli;
 mod command;
 mod demo;
+mod drills;
 mod ecs;
 mod error;
 mod feed;
+mod function;
+mod journal;
 mod lab;
+mod peer;
 mod prerequisites;
 mod process;
 mod python;
@@ -32,7 +39,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use cli::{Cli, Task};
-use error::Result;
+use error::{Result, XtaskError};
 use report::Report;
 use workspace::Workspace;
 
@@ -41,6 +48,7 @@ use workspace::Workspace;
 async fn main() -> ExitCode {
     match run(Cli::parse().task).await {
         Ok(()) => ExitCode::SUCCESS,
+        Err(XtaskError::Said(code)) => ExitCode::from(code),
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -57,5 +65,16 @@ async fn run(task: Task) -> Result<()> {
         Task::Ecs(options) => ecs::serve(options).await,
         Task::Demo(options) => demo::demo(&Workspace::find()?, &options, report).await,
         Task::Test(options) => checks::test(&Workspace::find()?, &options, report).await,
+        Task::Chaos(options) => chaos::chaos(&Workspace::find()?, &options, report).await,
+        Task::Peer(options) => peer::peer(&Workspace::find()?, &options, report).await,
+        Task::CrashMatrix(options) => {
+            drills::run(&Workspace::find()?, "crash-matrix", &options.words).await
+        }
+        Task::Sim(options) => drills::run(&Workspace::find()?, "sim", &options.words).await,
+        Task::Defects(options) => drills::run(&Workspace::find()?, "defects", &options.words).await,
+        Task::Calls(options) if options.stack_run => {
+            calls::calls(&Workspace::find()?, &options, report).await
+        }
+        Task::Calls(_) => drills::run(&Workspace::find()?, "calls", &[]).await,
     }
 }

@@ -37,6 +37,14 @@ impl Identity {
         Self::of(std::process::id())
     }
 
+    /// Kills this very process alone, as a crash would.
+    pub fn kill(&self) {
+        if self.lives() {
+            // A process that is gone already is what was wanted.
+            let _ = kill(Pid::from_raw(self.pid.cast_signed()), Signal::SIGKILL);
+        }
+    }
+
     /// Whether this very process still runs.
     pub fn lives(&self) -> bool {
         start_time(self.pid).is_some_and(|started| started == self.started)
@@ -91,10 +99,7 @@ impl Process {
 
     /// Kills the process alone, as a crash would.
     pub fn crash(&self) {
-        if self.identity.lives() {
-            // A process that is gone already is what was wanted.
-            let _ = kill(Pid::from_raw(self.identity.pid.cast_signed()), Signal::SIGKILL);
-        }
+        self.identity.kill();
     }
 
     /// Asks the process to end, gives it some time, then kills its group.
@@ -113,17 +118,25 @@ impl Process {
     }
 }
 
-/// Field 22 of `/proc/<pid>/stat`; a process that only waits to be reaped has ended.
+/// Field 22 of `/proc/<pid>/stat`.
 #[cfg(target_os = "linux")]
 fn start_time(pid: u32) -> Option<String> {
+    stat(pid)?.into_iter().nth(19)
+}
+
+/// The process that started this one, where `/proc` tells.
+pub fn parent(pid: u32) -> Option<u32> {
+    stat(pid)?.get(1)?.parse().ok()
+}
+
+/// `/proc/<pid>/stat` from its third field on; nothing for a process that only waits to be reaped.
+fn stat(pid: u32) -> Option<Vec<String>> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field, the program's name, may hold blanks and brackets.
-    let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_whitespace().collect();
-    let state = *fields.first()?;
-    if state == "Z" || state == "X" {
-        return None;
-    }
-    fields.get(19).map(|ticks| (*ticks).to_owned())
+    let fields = stat.get(stat.rfind(')')? + 1..)?.split_whitespace();
+    let fields: Vec<String> = fields.map(str::to_owned).collect();
+    let has_ended = matches!(fields.first()?.as_str(), "Z" | "X");
+    (!has_ended).then_some(fields)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -147,6 +160,9 @@ mod tests {
         let own = Identity::own().unwrap();
         assert!(own.lives());
         assert!(!Identity { started: "another time".to_owned(), ..own }.lives());
+        if cfg!(target_os = "linux") {
+            assert!(super::parent(std::process::id()).is_some_and(|pid| pid > 0));
+        }
     }
 
     #[tokio::test]

@@ -29,6 +29,10 @@ pub const TESTS: &[Requirements] = &[
     Requirements { file: "infra/local/requirements-cargo-lambda.txt", with_dependencies: false },
 ];
 
+/// What the comparison with the provider's own client needs besides.
+pub const PEER: &[Requirements] =
+    &[Requirements { file: "infra/local/requirements-test.txt", with_dependencies: true }];
+
 /// The environment, with at least the packages that were asked for.
 #[derive(Debug, Clone)]
 pub struct Venv {

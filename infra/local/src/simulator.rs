@@ -1,17 +1,52 @@
 //! Speaks to the simulator: its control API, and the provider's API it serves.
 
-use reqwest::Client;
+use reqwest::{Client, Method};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::{http_client, read};
-use crate::demo::JournalEntry;
 use crate::error::{Result, XtaskError};
+use crate::journal::Entry;
 use crate::state::{Backing, StackState};
 
 /// What the journal calls the token that Nodeyard is given.
 pub const PROVIDER_TOKEN: &str = "main";
 /// What the journal calls the token that only looks; its calls are not Nodeyard's.
 pub const OBSERVER_TOKEN: &str = "observer";
+
+/// The project that Nodeyard is connected to.
+pub const PROJECT: &str = "demo";
+
+/// What there is.
+#[derive(Debug, Clone, Deserialize)]
+pub struct World {
+    /// Servers, those being deleted included.
+    pub servers: Vec<LiveServer>,
+    /// Primary IPs.
+    pub primary_ips: Vec<LiveIp>,
+    /// How many placement groups there are, in all projects.
+    pub placement_groups: u64,
+}
+
+/// A server there is.
+#[derive(Debug, Clone, Deserialize)]
+pub struct LiveServer {
+    /// Its id.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Whose it is.
+    pub project: String,
+}
+
+/// A Primary IP there is.
+#[derive(Debug, Clone, Deserialize)]
+pub struct LiveIp {
+    /// Its id.
+    pub id: u64,
+    /// Whose it is.
+    pub project: String,
+}
 
 /// The simulator of one stack.
 #[derive(Debug, Clone)]
@@ -39,11 +74,7 @@ impl Simulator {
     /// # Errors
     /// No answer, or none that can be read.
     pub async fn backing(&self) -> Result<Backing> {
-        let answer = self.get("/_sim/backing").await?;
-        serde_json::from_value(answer).map_err(|error| XtaskError::Answer {
-            context: "GET /_sim/backing".to_owned(),
-            detail: error.to_string(),
-        })
+        self.read("/_sim/backing").await
     }
 
     /// How many servers there are, as the provider's API tells any client.
@@ -57,21 +88,69 @@ impl Simulator {
         })
     }
 
-    /// Every request so far, in the order of arrival.
+    /// Every request so far, in the order of arrival, with bodies.
     ///
     /// # Errors
     /// No answer, or none that can be read.
-    pub async fn journal(&self) -> Result<Vec<JournalEntry>> {
-        #[derive(serde::Deserialize)]
+    pub async fn journal(&self) -> Result<Vec<Entry>> {
+        #[derive(Deserialize)]
         struct Journal {
-            entries: Vec<JournalEntry>,
+            entries: Vec<Entry>,
         }
-        let answer = self.get("/_sim/journal").await?;
-        serde_json::from_value::<Journal>(answer).map(|journal| journal.entries).map_err(|error| {
-            XtaskError::Answer {
-                context: "GET /_sim/journal".to_owned(),
-                detail: error.to_string(),
-            }
+        self.read::<Journal>("/_sim/journal?bodies=true").await.map(|journal| journal.entries)
+    }
+
+    /// What there is in a project now.
+    ///
+    /// # Errors
+    /// No answer, or none that can be read.
+    pub async fn world(&self, project: &str) -> Result<World> {
+        let mut world = self.read::<World>("/_sim/world").await?;
+        world.servers.retain(|server| server.project == project);
+        world.primary_ips.retain(|ip| ip.project == project);
+        Ok(world)
+    }
+
+    /// Makes something go wrong: a fault as the simulator's guide describes them.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub async fn arm(&self, fault: &Value) -> Result<()> {
+        self.ask(Method::POST, "/_sim/faults", Some(fault)).await.map(drop)
+    }
+
+    /// From now on nothing goes wrong.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn disarm_all(&self) -> Result<()> {
+        self.ask(Method::DELETE, "/_sim/faults", None).await.map(drop)
+    }
+
+    /// Changes settings.
+    ///
+    /// # Errors
+    /// They were refused.
+    pub async fn change_settings(&self, change: &Value) -> Result<()> {
+        self.ask(Method::PATCH, "/_sim/settings", Some(change)).await.map(drop)
+    }
+
+    /// Adds a token that may read and write.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub async fn add_token(&self, name: &str, secret: &str, project: &str) -> Result<()> {
+        let token = serde_json::json!({
+            "name": name, "secret": secret, "access": "rw", "project": project,
+        });
+        self.ask(Method::POST, "/_sim/tokens", Some(&token)).await.map(drop)
+    }
+
+    async fn read<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let answer = self.get(path).await?;
+        serde_json::from_value(answer).map_err(|error| XtaskError::Answer {
+            context: format!("GET {path}"),
+            detail: error.to_string(),
         })
     }
 
@@ -80,8 +159,16 @@ impl Simulator {
     /// # Errors
     /// No answer, or an error.
     pub async fn get(&self, path: &str) -> Result<Value> {
-        let context = format!("GET {path}");
-        let request = self.client.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
+        self.ask(Method::GET, path, None).await
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let context = format!("{method} {path}");
+        let mut request =
+            self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
         let (status, text) = read(request, &context).await?;
         if !status.is_success() {
             return Err(XtaskError::Answer { context, detail: format!("{status}\n{text}") });

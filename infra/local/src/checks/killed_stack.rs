@@ -1,7 +1,6 @@
 //! A stack that was killed in the middle of its work must leave nothing once
 //! `cargo xtask down` has run: no process, no mount, no network namespace.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
@@ -9,8 +8,8 @@ use serde_json::json;
 
 use crate::api::{Api, text};
 use crate::cli::{BackingKind, StackOptions};
-use crate::error::{IoContext, Result, XtaskError};
-use crate::process::Identity;
+use crate::ecs::running_tasks;
+use crate::error::{Result, XtaskError};
 use crate::report::Report;
 use crate::signal::unless_interrupted;
 use crate::stack;
@@ -41,9 +40,9 @@ pub async fn check(workspace: &Workspace, report: Report) -> Result<()> {
     if let Ok(state) = &outcome {
         state.processes.iter().for_each(|process| process.crash());
     }
-    let below = processes_below(workspace);
+    let tasks = running_tasks(&workspace.stack(STACK).join("tasks"));
     stack::end(workspace, STACK, report).await?;
-    nothing_is_left(workspace, &outcome?, &below).await?;
+    stack::nothing_is_left(workspace, &outcome?, &tasks).await?;
     report.line("a killed stack left nothing after `down`");
     Ok(())
 }
@@ -70,51 +69,4 @@ async fn begin_a_node(state: &StackState) -> Result<()> {
         secs: RUN_SECS,
         hint: format!("the logs are in .nodeyard/{STACK}"),
     })
-}
-
-/// Container tasks on record.
-fn processes_below(workspace: &Workspace) -> Vec<Identity> {
-    let Ok(entries) = std::fs::read_dir(workspace.stack(STACK).join("tasks")) else {
-        return Vec::new();
-    };
-    let identity = |path: &Path| {
-        let record: serde_json::Value =
-            serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
-        serde_json::from_value(record.get("process")?.clone()).ok()
-    };
-    entries.flatten().filter_map(|entry| identity(&entry.path())).collect()
-}
-
-async fn nothing_is_left(
-    workspace: &Workspace,
-    state: &StackState,
-    tasks: &[Identity],
-) -> Result<()> {
-    let mut left = Vec::new();
-    for process in &state.processes {
-        if process.identity.lives() {
-            left.push(format!("process {} of {}", process.identity.pid, process.name));
-        }
-    }
-    for task in tasks.iter().filter(|task| task.lives()) {
-        left.push(format!("process {} of a container task", task.pid));
-    }
-    if let Some(netns) = state.backing.as_ref().and_then(|backing| backing.netns.as_ref())
-        && netns.exists()
-    {
-        left.push(format!("network namespace {}", netns.display()));
-    }
-    let ours = workspace.nodeyard().join("sim").join(STACK);
-    if cfg!(target_os = "linux") {
-        let mounts = std::fs::read_to_string("/proc/self/mounts").during("reading the mounts")?;
-        let ours = ours.display().to_string();
-        left.extend(mounts.lines().filter(|mount| mount.contains(&ours)).map(str::to_owned));
-    }
-    if ours.exists() {
-        left.push(format!("folder {}", ours.display()));
-    }
-    if left.is_empty() {
-        return Ok(());
-    }
-    Err(XtaskError::Check(format!("left after `down`:\n{}", left.join("\n"))))
 }

@@ -3,25 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
 use super::Stage;
 use crate::error::{Result, XtaskError};
+use crate::journal::{Entry, by_route};
 use crate::simulator::PROVIDER_TOKEN;
-
-/// One request, as far as it matters here.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Entry {
-    method: String,
-    path: String,
-    status: Option<u16>,
-    token: Option<String>,
-    /// `name` in the body.
-    name: Option<String>,
-}
-
-/// What is for sale: read once for all nodes, and kept for a while.
-const CATALOGUE: [&str; 4] = ["/server_types", "/locations", "/images", "/pricing"];
 
 async fn ours(stage: &Stage) -> Result<Vec<Entry>> {
     let mut entries = stage.simulator.journal().await?;
@@ -34,8 +19,7 @@ async fn ours(stage: &Stage) -> Result<Vec<Entry>> {
 /// # Errors
 /// The simulator does not answer.
 pub async fn job_calls(stage: &Stage) -> Result<usize> {
-    let is_job = |entry: &&Entry| !CATALOGUE.iter().any(|path| entry.path.ends_with(path));
-    Ok(ours(stage).await?.iter().filter(is_job).count())
+    Ok(ours(stage).await?.iter().filter(|entry| !entry.is_catalogue()).count())
 }
 
 /// Prints the calls per route and per node. `until_ready` are those that the jobs made until every
@@ -69,20 +53,6 @@ pub async fn check(stage: &Stage, nodes: usize, until_ready: usize) -> Result<()
     Err(XtaskError::Check(format!("repeated: {}", repeated.join(", "))))
 }
 
-/// Calls by method and path, with ids left out.
-fn by_route(entries: &[Entry]) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for entry in entries {
-        let path: Vec<&str> = entry
-            .path
-            .split('/')
-            .map(|part| if part.parse::<u64>().is_ok() { "{id}" } else { part })
-            .collect();
-        *counts.entry(format!("{} {}", entry.method, path.join("/"))).or_default() += 1;
-    }
-    counts
-}
-
 fn rate_limited(entries: &[Entry]) -> usize {
     entries.iter().filter(|entry| entry.status == Some(429)).count()
 }
@@ -99,17 +69,8 @@ fn repeated_posts(entries: &[Entry]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, by_route, rate_limited, repeated_posts};
-
-    fn entry(method: &str, path: &str, name: Option<&str>, status: u16) -> Entry {
-        Entry {
-            method: method.to_owned(),
-            path: path.to_owned(),
-            status: Some(status),
-            token: None,
-            name: name.map(str::to_owned),
-        }
-    }
+    use super::{rate_limited, repeated_posts};
+    use crate::journal::entry;
 
     #[test]
     fn a_post_counts_as_repeated_only_with_the_same_path_and_name() {
@@ -118,18 +79,11 @@ mod tests {
             entry("POST", "/servers", Some("b"), 201),
             entry("POST", "/ssh_keys", Some("a"), 201),
             entry("GET", "/servers", None, 200),
-            entry("GET", "/servers", None, 200),
+            entry("GET", "/servers", None, 429),
         ];
+        assert_eq!(rate_limited(&entries), 1);
         assert!(repeated_posts(&entries).is_empty());
         entries.push(entry("POST", "/servers", Some("a"), 504));
         assert_eq!(repeated_posts(&entries), ["POST /servers a"]);
-    }
-
-    #[test]
-    fn routes_are_counted_without_ids() {
-        let entries =
-            [entry("GET", "/servers/17", None, 200), entry("GET", "/servers/4", None, 429)];
-        assert_eq!(by_route(&entries).get("GET /servers/{id}"), Some(&2));
-        assert_eq!(rate_limited(&entries), 1);
     }
 }

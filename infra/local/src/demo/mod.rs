@@ -24,7 +24,6 @@ use crate::stack;
 use crate::state::StackState;
 use crate::workspace::Workspace;
 
-pub use journal::Entry as JournalEntry;
 use node::DemoNode;
 use verdict::Verdict;
 

@@ -45,22 +45,32 @@ pub fn forget(folder: &Path, id: &str, scratch: &Path) {
     let _ = std::fs::remove_file(file(folder, id));
 }
 
+/// The processes of the tasks on record.
+pub fn running_tasks(folder: &Path) -> Vec<Identity> {
+    records(folder).into_iter().map(|(_, _, record)| record.process).collect()
+}
+
 /// Ends every task on record.
 pub async fn end_left_over_tasks(folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        let Some(id) = path.file_name().and_then(|it| it.to_str()?.strip_suffix(".running")) else {
-            continue;
-        };
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
-        let Ok(record) = serde_json::from_str::<Record>(&text) else { continue };
-        let process = Process { name: name(id), identity: record.process, log: path.clone() };
+    for (id, path, record) in records(folder) {
+        let process = Process { name: name(&id), identity: record.process, log: path };
         process.end(GRACE).await;
         if record.is_container {
-            remove_container(id).await;
+            remove_container(&id).await;
         }
-        forget(folder, id, &record.scratch);
+        forget(folder, &id, &record.scratch);
     }
+}
+
+fn records(folder: &Path) -> Vec<(String, PathBuf, Record)> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let read = |path: PathBuf| {
+        let id = path.file_name()?.to_str()?.strip_suffix(".running")?.to_owned();
+        // One that is being written or has just ended is none.
+        let record = serde_json::from_str(&std::fs::read_to_string(&path).ok()?).ok()?;
+        Some((id, path, record))
+    };
+    entries.flatten().filter_map(|entry| read(entry.path())).collect()
 }
 
 fn file(folder: &Path, id: &str) -> PathBuf {

@@ -16,5 +16,5 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
-pub use left_over::end_left_over_tasks;
+pub use left_over::{end_left_over_tasks, running_tasks};
 pub use serve::serve;

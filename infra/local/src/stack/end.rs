@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::services::EMULATOR_FOLDER;
 use crate::command::{interruptible, read_output};
 use crate::ecs;
-use crate::error::Result;
+use crate::error::{IoContext, Result, XtaskError};
+use crate::process::Identity;
 use crate::python::{Venv, run_script};
 use crate::report::Report;
 use crate::state::StackState;
@@ -66,4 +67,42 @@ async fn clean_up_machines(
         report.line(format!("cleaned up: {line}"));
     }
     Ok(())
+}
+
+/// Fails if anything of a stack that has been ended is still there.
+///
+/// # Errors
+/// With what was found.
+pub async fn nothing_is_left(
+    workspace: &Workspace,
+    state: &StackState,
+    tasks: &[Identity],
+) -> Result<()> {
+    let mut left = Vec::new();
+    for process in &state.processes {
+        if process.identity.lives() {
+            left.push(format!("process {} of {}", process.identity.pid, process.name));
+        }
+    }
+    for task in tasks.iter().filter(|task| task.lives()) {
+        left.push(format!("process {} of a container task", task.pid));
+    }
+    if let Some(netns) = state.backing.as_ref().and_then(|backing| backing.netns.as_ref())
+        && netns.exists()
+    {
+        left.push(format!("network namespace {}", netns.display()));
+    }
+    let ours = workspace.nodeyard().join("sim").join(&state.stack);
+    if cfg!(target_os = "linux") {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").during("reading the mounts")?;
+        let ours = ours.display().to_string();
+        left.extend(mounts.lines().filter(|mount| mount.contains(&ours)).map(str::to_owned));
+    }
+    if ours.exists() {
+        left.push(format!("folder {}", ours.display()));
+    }
+    if left.is_empty() {
+        return Ok(());
+    }
+    Err(XtaskError::Check(format!("left after `down`:\n{}", left.join("\n"))))
 }

@@ -14,7 +14,7 @@ use crate::error::{IoContext, Result, XtaskError};
 use crate::process::{Identity, Process};
 use crate::python::Venv;
 use crate::report::Report;
-use crate::simulator::{OBSERVER_TOKEN, PROVIDER_TOKEN, Simulator};
+use crate::simulator::{OBSERVER_TOKEN, PROJECT, PROVIDER_TOKEN, Simulator};
 use crate::state::StackState;
 use crate::workspace::Workspace;
 
@@ -118,8 +118,8 @@ fn simulator(
     command
         .arg("serve")
         .args(["--listen", &format!("127.0.0.1:{port}")])
-        .args(["--token", &format!("{PROVIDER_TOKEN}={}:rw:demo", state.provider_token)])
-        .args(["--token", &format!("{OBSERVER_TOKEN}={}:ro:demo", state.observer_token)])
+        .args(["--token", &format!("{PROVIDER_TOKEN}={}:rw:{PROJECT}", state.provider_token)])
+        .args(["--token", &format!("{OBSERVER_TOKEN}={}:ro:{PROJECT}", state.observer_token)])
         .args(["--backing", options.backing.word()])
         .args(["--stack", &options.stack])
         .args(["--forward", &aws_port.to_string()])

@@ -1,0 +1,124 @@
+//! `cargo xtask chaos`: real processes killed and real answers lost while nodes are acquired; then
+//! calm, and a count of what is doubled, left over or stuck.
+//!
+//! The simulator's journal is the judge: our own records say only which server a node claims, and
+//! how many attempts were made.
+
+pub mod fleet;
+mod judge;
+mod plan;
+mod storm;
+mod verdict;
+mod victims;
+mod weather;
+
+use std::time::{Duration, Instant};
+
+use crate::bench::{Bench, with_stack};
+use crate::cli::{ChaosOptions, StackOptions};
+use crate::error::{Result, XtaskError};
+use crate::random::Dice;
+use crate::report::Report;
+use crate::simulator::PROJECT;
+use crate::workspace::Workspace;
+
+use fleet::{Member, Standing};
+use plan::Plan;
+use storm::Storm;
+use verdict::Verdict;
+
+/// Time between two looks at all jobs.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Runs the drill on a stack of its own, which it ends.
+///
+/// # Errors
+/// Something was doubled, left over or stuck, or the drill could not be done.
+pub async fn chaos(workspace: &Workspace, options: &ChaosOptions, report: Report) -> Result<()> {
+    let seed = options.seed.map_or_else(Dice::seed, Ok)?;
+    let stack =
+        StackOptions { stack: options.stack.clone(), backing: options.backing, task_image: None };
+    let verdict = with_stack(workspace, &stack, report, async |bench| {
+        report.line(format!("seed {seed}"));
+        play(bench, options.acquisitions, Plan::of(options.short), Dice::new(seed)).await
+    });
+    let verdict = verdict.await?;
+    println!("{verdict}");
+    if verdict.holds() { Ok(()) } else { Err(XtaskError::Said(1)) }
+}
+
+async fn play(bench: &Bench, acquisitions: u32, plan: Plan, dice: Dice) -> Result<Verdict> {
+    let mut storm = Storm::new(bench, plan, dice)?;
+    let mut members = vec![storm.kill_during_a_create(&name(1)).await?];
+    storm.lose_answers_of_creates(acquisitions - 1).await?;
+    members.extend(fleet::ask_all(bench, (2..=acquisitions).map(name)).await?);
+    storm.rage(&members).await?;
+
+    bench.simulator.disarm_all().await?;
+    bench.report.line("calm: nothing is killed or lost any more");
+    let calm = settle(&storm).await?;
+    for line in calm.lines() {
+        bench.report.line(line);
+    }
+    let mut orphans = judge::unowned(&bench.simulator.world(PROJECT).await?, &calm);
+    fleet::release_all(bench, calm.ready()).await?;
+    let end = settle(&storm).await?;
+
+    let world = bench.simulator.world(PROJECT).await?;
+    orphans.extend(judge::left_over(&world));
+    let journal = bench.simulator.journal().await?;
+    let duplicates = judge::duplicates(&journal, &end.attempts(), weather::LATE_SECS);
+    let mut stuck = calm.stuck();
+    stuck.extend(end.stuck());
+    for line in duplicates.iter().chain(&orphans).chain(&stuck) {
+        bench.report.line(format!("WRONG: {line}"));
+    }
+    tell_recovery(bench, &storm, &members).await?;
+    Ok(Verdict {
+        acquisitions: members.len(),
+        kills: storm.kills(),
+        lost_answers: journal.iter().filter(|entry| entry.is_lost()).count(),
+        duplicates: duplicates.len(),
+        orphans: orphans.len(),
+        stuck: stuck.len(),
+        over_the_limit: journal.iter().filter(|entry| entry.is_over_the_limit()).count(),
+    })
+}
+
+fn name(number: u32) -> String {
+    format!("chaos-{number}")
+}
+
+/// Waits until every job and every node has come to rest, or patience ends.
+async fn settle(storm: &Storm<'_>) -> Result<Standing> {
+    let start = Instant::now();
+    let mut told = Instant::now();
+    loop {
+        storm.sweep_if_short().await;
+        let standing = Standing::of(storm.bench()).await?;
+        if standing.is_at_rest() || start.elapsed() > storm.patience() {
+            return Ok(standing);
+        }
+        if told.elapsed() > Duration::from_secs(15) {
+            storm.bench().report.line(standing.summary());
+            told = Instant::now();
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// How long it took from the worker's death to the adoption of the server it had asked for.
+async fn tell_recovery(bench: &Bench, storm: &Storm<'_>, members: &[Member]) -> Result<()> {
+    let (Some(first), Some(killed_at)) = (members.first(), storm.killed_at()) else {
+        return Ok(());
+    };
+    let adopted_at = fleet::noted_at(bench, &first.job, "adopted").await?;
+    bench.report.line(match adopted_at {
+        Some(at) => format!(
+            "a create whose worker was killed: adopted {:.1} s later",
+            (at - killed_at).total(jiff::Unit::Second).unwrap_or_default()
+        ),
+        None => "a create whose worker was killed: not adopted".to_owned(),
+    });
+    Ok(())
+}
