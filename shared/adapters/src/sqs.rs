@@ -21,9 +21,10 @@ impl SqsQueue {
 
 impl WakeQueue for SqsQueue {
     async fn send(&self, wake: &Wake, delay_secs: i64) -> Result<(), QueueError> {
+        let delay_secs = delay(delay_secs)?;
         let body = serde_json::to_string(wake).map_err(|error| QueueError(error.to_string()))?;
         let call = self.client.send_message().queue_url(&self.url);
-        let call = call.message_body(body).delay_seconds(delay(delay_secs));
+        let call = call.message_body(body).delay_seconds(delay_secs);
         match sent(call.send()).await {
             Ok(_) => Ok(()),
             Err(error) => Err(QueueError(DisplayErrorContext(&error).to_string())),
@@ -31,9 +32,11 @@ impl WakeQueue for SqsQueue {
     }
 }
 
-/// `DelaySeconds` holds 0 to 900; a wake that comes early is dropped and repaired by the sweep.
-fn delay(delay_secs: i64) -> i32 {
-    i32::try_from(delay_secs.clamp(0, MAX_WAKE_DELAY_SECS)).unwrap_or_default()
+/// `DelaySeconds` holds 0 to 900. Cut to that, a wake would come early and be dropped.
+fn delay(delay_secs: i64) -> Result<i32, QueueError> {
+    let fits = (0..=MAX_WAKE_DELAY_SECS).contains(&delay_secs);
+    let secs = i32::try_from(delay_secs).ok().filter(|_| fits);
+    secs.ok_or_else(|| QueueError(format!("a delay of {delay_secs} s is refused")))
 }
 
 #[cfg(test)]
@@ -41,7 +44,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_stay_within_what_the_queue_takes() {
-        assert_eq!([-5, 0, 7, 900, 901, i64::MAX].map(delay), [0, 0, 7, 900, 900, 900]);
+    fn delays_are_what_the_queue_takes() {
+        let taken = [-5, 0, 7, 900, 901, i64::MAX].map(|secs| delay(secs).ok());
+        assert_eq!(taken, [None, Some(0), Some(7), Some(900), None, None]);
     }
 }

@@ -5,11 +5,17 @@ mod acceptance;
 mod due;
 mod fence;
 mod fixture;
+mod leftover;
 mod listing;
 mod node;
+mod pace;
+mod polling;
+pub mod queue;
 mod race;
 mod run;
 mod token;
+
+use std::pin::Pin;
 
 use nodeyard_engine::store::{ApiStore, JobStore, RunStore};
 
@@ -18,14 +24,20 @@ pub trait Store: JobStore + RunStore + ApiStore {}
 
 impl<S: JobStore + RunStore + ApiStore> Store for S {}
 
+/// The cases together are more than a test's stack holds. Out of line, so that none of them is
+/// ever on it.
+#[inline(never)]
+fn on_heap<F: Future>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    Box::pin(make())
+}
+
 macro_rules! cases {
     ($fresh:ident: $($module:ident::{$($case:ident),+ $(,)?})+) => {
         $($(
             // Shown only when a case fails: which one it was.
             println!("case {}::{}", stringify!($module), stringify!($case));
-            let store = $fresh().await;
-            // On the heap: the cases together are more than a test's stack holds.
-            Box::pin($module::$case(&store)).await;
+            let store = on_heap(|| $fresh()).await;
+            on_heap(|| $module::$case(&store)).await;
         )+)+
     };
 }
@@ -65,7 +77,36 @@ pub async fn hold<S: Store>(fresh: impl AsyncFn() -> S) {
             a_commit_wakes_a_swept_job,
             a_late_stamp_does_not_hide_a_job_that_has_moved,
             news_show_through_a_stamp,
+            news_make_a_job_due,
+            news_move_nothing_but_their_time,
+            a_job_that_has_ended_takes_no_news,
             a_job_that_has_ended_is_never_due,
+        }
+        leftover::{
+            a_node_is_due_when_its_next_release_is,
+            each_time_it_comes_later_until_nothing_is_left,
+            a_node_with_an_open_job_is_not_due,
+            a_release_that_waited_has_its_turn_first,
+            a_node_that_is_taken_is_not_due,
+            a_late_server_makes_a_free_node_due,
+            a_late_server_waits_for_the_open_job,
+            the_longest_due_come_first_and_no_more_than_asked_for,
+            due_jobs_and_due_nodes_do_not_mix,
+            a_rung_sets_the_price_that_was_accepted,
+        }
+        polling::{
+            only_shared_effects_of_the_connection_are_found,
+            the_oldest_come_first_and_no_more_than_asked_for,
+            a_commit_puts_a_job_there_and_takes_it_away,
+            a_job_that_has_ended_shares_nothing,
+            news_and_stamps_of_the_sweep_leave_it_there,
+        }
+        pace::{
+            it_is_as_new_where_nothing_is_stored,
+            a_change_is_stored_under_the_next_version,
+            a_stale_change_is_refused_and_writes_nothing,
+            each_connection_has_its_own,
+            it_goes_with_its_connection,
         }
         run::{
             a_run_is_written_once,
@@ -109,6 +150,10 @@ pub async fn hold<S: Store>(fresh: impl AsyncFn() -> S) {
             one_result_wins,
             one_first_admin_wins,
             the_same_request_twice_at_once_is_one_job,
+            one_change_of_the_pace_wins,
+            every_change_of_the_pace_is_made_in_the_end,
+            a_late_server_and_the_end_of_the_job_leave_a_due_node,
+            late_servers_at_once_are_counted_each,
         }
     );
 }

@@ -1,8 +1,68 @@
-//! The store in memory keeps the promises of every job store.
+//! The store and the queue in memory keep the promises of every store and queue.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use nodeyard_testkit::{conformance, store::MemoryStore};
+use jiff::SignedDuration;
+use nodeyard_testkit::{
+    clock::SimulatedClock,
+    conformance::{
+        self,
+        queue::{Delivery, Ends, HIDDEN_SECS, MAX_RECEIVES},
+    },
+    queue::MemoryQueue,
+    store::MemoryStore,
+};
 
 #[tokio::test]
 async fn the_store_keeps_its_promises() {
     conformance::hold(async || MemoryStore::default()).await;
+}
+
+struct Memory {
+    clock: SimulatedClock,
+    queue: MemoryQueue,
+}
+
+impl Ends for Memory {
+    type Queue = MemoryQueue;
+
+    fn sender(&self) -> &MemoryQueue {
+        &self.queue
+    }
+
+    async fn receive(&self, within_secs: i64) -> Option<Delivery> {
+        for passed in 0..=within_secs {
+            if let Some(received) = self.queue.receive(0) {
+                let receipt = received.receipt.to_string();
+                return Some(Delivery {
+                    wake: received.wake,
+                    receives: received.receives,
+                    receipt,
+                });
+            }
+            if passed < within_secs {
+                self.clock.advance(SignedDuration::from_secs(1));
+            }
+        }
+        None
+    }
+
+    async fn acknowledge(&self, receipt: &str) {
+        assert!(self.queue.ack(receipt.parse().unwrap()));
+    }
+
+    async fn dead_letters(&self) -> usize {
+        self.queue.dead_letters().len()
+    }
+}
+
+#[tokio::test]
+async fn the_queue_keeps_its_promises() {
+    conformance::queue::hold(async || {
+        let clock = SimulatedClock::default();
+        let queue = MemoryQueue::new(clock.clone());
+        queue.set_visibility_secs(HIDDEN_SECS);
+        queue.set_max_receives(MAX_RECEIVES);
+        Memory { clock, queue }
+    })
+    .await;
 }

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use nodeyard_adapters::dynamo::DynamoStore;
 
-use crate::emulator::Emulator;
+use crate::emulator::{Emulator, Program, on_both};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_store_keeps_its_promises() {
-    let Some(emulator) = Emulator::start().await else { return };
+on_both!(the_store_keeps_its_promises);
+
+async fn the_store_keeps_its_promises(on: Program) {
+    let Some(emulator) = Emulator::start(on).await else { return };
     let config = emulator.config();
     let tables = AtomicU32::new(0);
     nodeyard_testkit::conformance::hold(async || {

@@ -1,8 +1,9 @@
-//! An emulator of AWS as a child process, on a free port of 127.0.0.1.
+//! An emulator of AWS as a child process, on a free port of 127.0.0.1. There are two, of different
+//! authors: what both agree on is less likely to be one's mistake.
 
 use std::{
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -17,8 +18,53 @@ use aws_sdk_dynamodb::{
     },
 };
 
-/// It starts in half a second; a busy machine gets more.
+/// They start in a second; a busy machine gets more.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, Copy)]
+pub enum Program {
+    Ministack,
+    Moto,
+}
+
+impl Program {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ministack => "ministack",
+            Self::Moto => "moto_server",
+        }
+    }
+
+    fn command(self, program: &Path, port: u16) -> Command {
+        let mut command = Command::new(program);
+        let port = port.to_string();
+        match self {
+            Self::Ministack => command.env("GATEWAY_PORT", port).env("BIND_HOST", "127.0.0.1"),
+            Self::Moto => command.args(["-H", "127.0.0.1", "-p", &port]),
+        };
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+}
+
+/// Makes a test of each function, on each of the emulators.
+macro_rules! on_both {
+    ($($case:ident),+ $(,)?) => {
+        mod ministack {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                super::$case($crate::emulator::Program::Ministack).await;
+            })+
+        }
+        mod moto {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                super::$case($crate::emulator::Program::Moto).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both;
 
 pub struct Emulator {
     process: Child,
@@ -27,24 +73,19 @@ pub struct Emulator {
 
 impl Emulator {
     /// `None`, and a line that says so, where no environment has the emulator.
-    pub async fn start() -> Option<Self> {
+    pub async fn start(program: Program) -> Option<Self> {
+        let name = program.name();
         let Some(python) = std::env::var_os("NODEYARD_PYTHON").map(PathBuf::from) else {
-            println!("left out: the AWS emulator, NODEYARD_PYTHON names no interpreter");
+            println!("left out: {name}, NODEYARD_PYTHON names no interpreter");
             return None;
         };
-        let program = python.with_file_name("ministack");
-        if !program.exists() {
-            println!("left out: the AWS emulator, {} does not exist", program.display());
+        let path = python.with_file_name(name);
+        if !path.exists() {
+            println!("left out: {name}, {} does not exist", path.display());
             return None;
         }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new(program)
-            .env("GATEWAY_PORT", port.to_string())
-            .env("BIND_HOST", "127.0.0.1")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the emulator starts");
+        let process = program.command(&path, port).spawn().expect("the emulator starts");
         let mut emulator = Self { process, endpoint: format!("http://127.0.0.1:{port}") };
         emulator.await_answer().await;
         Some(emulator)
@@ -75,11 +116,11 @@ impl Emulator {
     /// The table as the template makes it.
     pub async fn create_table(&self, name: &str) {
         let text = |name: &str| attribute(name, ScalarAttributeType::S);
-        let index = |index: &str, hash: &str, range: &str| {
+        let index = |index: &str, hash: &str, range: &str, projected: ProjectionType| {
             GlobalSecondaryIndex::builder()
                 .index_name(index)
                 .set_key_schema(Some(keys(hash, range)))
-                .projection(Projection::builder().projection_type(ProjectionType::All).build())
+                .projection(Projection::builder().projection_type(projected).build())
                 .build()
                 .unwrap()
         };
@@ -92,12 +133,20 @@ impl Emulator {
                 text("sk"),
                 text("due_shard"),
                 attribute("due_at", ScalarAttributeType::N),
+                text("poll_of"),
+                attribute("poll_at", ScalarAttributeType::N),
                 text("list_pk"),
                 text("list_sk"),
             ]))
             .set_key_schema(Some(keys("pk", "sk")))
-            .global_secondary_indexes(index("due", "due_shard", "due_at"))
-            .global_secondary_indexes(index("list", "list_pk", "list_sk"))
+            .global_secondary_indexes(index("due", "due_shard", "due_at", ProjectionType::All))
+            .global_secondary_indexes(index(
+                "polls",
+                "poll_of",
+                "poll_at",
+                ProjectionType::KeysOnly,
+            ))
+            .global_secondary_indexes(index("list", "list_pk", "list_sk", ProjectionType::All))
             .send()
             .await
             .expect("the table is made");

@@ -1,6 +1,7 @@
 //! The ports on AWS: against prepared answers, and against a real emulator process.
 //!
-//! The latter needs `NODEYARD_PYTHON`, the interpreter of an environment that has ministack.
+//! The latter needs `NODEYARD_PYTHON`, the interpreter of an environment that has ministack and
+//! moto; each is left out, and says so, where it is not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod answers;

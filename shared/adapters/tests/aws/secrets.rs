@@ -6,7 +6,12 @@ use nodeyard_engine::secrets::{Secrets, SecretsError};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use crate::{answers::Answers, emulator::Emulator};
+use crate::{
+    answers::Answers,
+    emulator::{Emulator, Program, on_both},
+};
+
+on_both!(a_token_is_stored_replaced_and_deleted);
 
 const TOKEN: &str = "canary-6f1d2c";
 
@@ -18,9 +23,8 @@ fn secret(text: &str) -> SecretString {
     SecretString::from(text)
 }
 
-#[tokio::test]
-async fn a_token_is_stored_replaced_and_deleted() {
-    let Some(emulator) = Emulator::start().await else { return };
+async fn a_token_is_stored_replaced_and_deleted(on: Program) {
+    let Some(emulator) = Emulator::start(on).await else { return };
     let secrets = SecretsManager::new(&emulator.config(), "nodeyard/test");
     let another_process = SecretsManager::new(&emulator.config(), "nodeyard/test");
     let missing = secrets.provider_token(&name(), false).await;

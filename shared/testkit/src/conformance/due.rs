@@ -2,12 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::id::JobId;
-use nodeyard_engine::store::DueJob;
+use nodeyard_engine::store::{Commit, DueJob};
 
 use super::{
     Store,
     fixture::{
-        accept, accepted, audit, commit, decision, end, job_id, later, new_node_at, now, spec,
+        accept, accepted, audit, commit, decision, end, job_id, later, load, new_node_at, now, spec,
     },
 };
 
@@ -76,6 +76,47 @@ pub(super) async fn news_show_through_a_stamp<S: Store>(store: &S) {
     let at = later(10);
     assert!(store.request_cancel(&loaded.job.id, None, at, &audit("x")).await.expect("cancel"));
     assert_eq!(due(store, at).await, [job_id(1)], "news set after the stamp are not hidden");
+}
+
+pub(super) async fn news_make_a_job_due<S: Store>(store: &S) {
+    let loaded = accepted(store).await;
+    let id = &loaded.job.id;
+    let mut decision = decision(&loaded);
+    decision.job.due_at = Some(later(600));
+    commit(store, &loaded, &decision).await;
+    assert!(due(store, later(10)).await.is_empty());
+    let just_before = later(10) - SignedDuration::from_nanos(1);
+    store.set_news(id, later(10)).await.expect("news");
+    assert!(due(store, just_before).await.is_empty());
+    assert_eq!(found(store, later(10)).await, [DueJob { id: id.clone(), look_at: later(10) }]);
+    // A stamp of the sweep before is no reason to wait.
+    store.mark_swept(&found(store, later(10)).await[0], later(600)).await.expect("mark");
+    store.set_news(id, later(20)).await.expect("news");
+    assert_eq!(due(store, later(20)).await, [job_id(1)]);
+}
+
+pub(super) async fn news_move_nothing_but_their_time<S: Store>(store: &S) {
+    let before = accepted(store).await;
+    store.set_news(&before.job.id, later(5)).await.expect("news");
+    let after = load(store, &before.job.id).await;
+    let mut expected = before.clone();
+    expected.job.news_at = Some(later(5));
+    assert_eq!(after, expected);
+    // Whoever did not see the news does not clear them.
+    let lost = store.commit(&before, &decision(&before)).await.expect("commit");
+    assert_eq!(lost, Commit::Lost);
+    let cleared = commit(store, &after, &decision(&after)).await.job;
+    assert_eq!(cleared.news_at, None);
+}
+
+pub(super) async fn a_job_that_has_ended_takes_no_news<S: Store>(store: &S) {
+    let ended = end(store, &accepted(store).await.job.id).await;
+    store.set_news(&ended.job.id, later(5)).await.expect("news");
+    assert_eq!(load(store, &ended.job.id).await, ended);
+    assert!(due(store, later(1_000_000)).await.is_empty());
+    store.set_news(&job_id(9), later(5)).await.expect("news of a job that is not there");
+    assert!(store.load(&job_id(9)).await.expect("load").is_none(), "and none came into being");
+    assert!(due(store, later(1_000_000)).await.is_empty());
 }
 
 pub(super) async fn a_job_that_has_ended_is_never_due<S: Store>(store: &S) {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
     acceptance,
+    connection::{Connection, ConnectionStatus, Permission, ProviderKind},
     id::{JobId, NodeId},
     job::{Job, JobKind, JobState, Step},
     node::{Node, NodeChange, NodeStatus, Server},
-    placement::Rung,
+    placement::{Price, Rung},
     run::{Recap, Run, RunResult},
     spec::{NodeSpec, Profile},
     step::Decision,
@@ -48,13 +49,17 @@ pub(super) fn spec(name: &str) -> NodeSpec {
             .as_object()
             .cloned()
             .unwrap_or_default(),
-        placement: vec![Rung { server_type: "cx23".into(), location: "fsn1".into() }],
+        placement: ["fsn1", "nbg1"]
+            .map(|location| Rung { server_type: "cx23".into(), location: location.into() })
+            .into(),
         image: "debian-13".into(),
         max_price: Some(4.49),
         authorized_keys: Vec::new(),
         allow_ssh_from: Vec::new(),
         labels: BTreeMap::from([("team".to_owned(), "blue".to_owned())]),
         keep_on_failure: false,
+        spread: true,
+        prices: vec![Some(Price { monthly_net: 3.79, currency: "EUR".into() }), None],
         deadline_secs: 1800,
     }
 }
@@ -69,6 +74,22 @@ pub(super) fn server(id: u64) -> Server {
         primary_ips: vec![u64::MAX],
         server_type: Some("cx23".into()),
         location: Some("fsn1".into()),
+    }
+}
+
+pub(super) fn connection(name: &str) -> Connection {
+    Connection {
+        name: name.parse().expect("a name"),
+        provider: ProviderKind::Hetzner,
+        status: ConnectionStatus::Connected,
+        reason: None,
+        permission: Permission::ReadWrite,
+        key: None,
+        max_nodes: Some(3),
+        max_monthly: Some(12.34),
+        rate_budget: None,
+        checked_at: now(),
+        created_at: now(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use nodeyard_domain::{
-    connection::{Connection, ConnectionName, ConnectionStatus, Permission, ProviderKind},
+    connection::{Connection, ConnectionName, ConnectionStatus},
     job::{JobKind, JobState},
     node::NodeStatus,
     spec::Profile,
@@ -13,8 +13,8 @@ use nodeyard_engine::store::{JobFilter, NodeFilter, PageError, PageRequest};
 use super::{
     Store,
     fixture::{
-        accept, accepted, end, entry, job_id, later, new_node, new_node_at, node_id, now, spec,
-        whole, work_on,
+        accept, accepted, connection, end, entry, job_id, later, new_node, new_node_at, node_id,
+        now, spec, whole, work_on,
     },
 };
 
@@ -160,19 +160,7 @@ pub(super) async fn a_cursor_that_cannot_be_read_is_refused<S: Store>(store: &S)
 }
 
 pub(super) async fn connections_are_kept_by_name<S: Store>(store: &S) {
-    let mut connection = Connection {
-        name: name("main"),
-        provider: ProviderKind::Hetzner,
-        status: ConnectionStatus::Connected,
-        reason: None,
-        permission: Permission::ReadWrite,
-        key: None,
-        max_nodes: Some(3),
-        max_monthly: Some(12.34),
-        rate_budget: None,
-        checked_at: now(),
-        created_at: now(),
-    };
+    let mut connection = connection("main");
     assert_eq!(store.connection(&connection.name).await.expect("connection"), None);
     store.put_connection(&connection).await.expect("put");
     connection.status = ConnectionStatus::Degraded;

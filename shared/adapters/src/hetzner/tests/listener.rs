@@ -95,7 +95,11 @@ async fn serve(
     let mut silent = Vec::new();
     while let Ok((mut stream, _)) = socket.accept().await {
         let Some(request) = read(&mut stream).await else { continue };
-        seen.lock().unwrap().push(request);
+        let remaining = {
+            let mut seen = seen.lock().unwrap();
+            seen.push(request);
+            3600 - seen.len()
+        };
         let reply = script.next().map(|(_, reply)| reply);
         let (status, body, promised) = match reply {
             Some(Reply::Json(status, body)) => {
@@ -114,7 +118,8 @@ async fn serve(
         };
         let answer = format!(
             "HTTP/1.1 {status} X\r\nContent-Length: {promised}\r\nConnection: close\r\n\
-             X-Correlation-Id: corr-1\r\nRateLimit-Limit: 3600\r\nRateLimit-Remaining: 3599\r\n\
+             X-Correlation-Id: corr-1\r\nRateLimit-Limit: 3600\r\n\
+             RateLimit-Remaining: {remaining}\r\n\
              RateLimit-Reset: 4102444800\r\nLocation: /v1/elsewhere\r\n\r\n{body}"
         );
         let _ = stream.write_all(answer.as_bytes()).await;

@@ -37,12 +37,13 @@ async fn calls_are_logged_without_token_body_or_answer() {
     answer["root_password"] = "very-secret-password".into();
     let world = calls(vec![
         ("POST /servers", Reply::Json(201, answer)),
-        ("GET /servers/9", error(404, "not_found")),
+        ("GET /servers/9", gone()),
+        (MARKER, marker()),
         ("DELETE /servers/9", Reply::Drop),
     ])
     .await;
     world.provider.create_server(&world.connection, &create_body()).await.unwrap();
-    world.provider.server(&world.connection, 9).await.unwrap_err();
+    assert_eq!(world.provider.server(&world.connection, 9).await, Ok(Lookup::Absent));
     world.provider.delete_server(&world.connection, 9).await.unwrap_err();
     world.listener.requests();
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

@@ -2,8 +2,10 @@
 
 mod acquire;
 mod catalogue;
+mod group;
 mod listener;
 mod log;
+mod lookup;
 mod removal;
 mod token;
 mod tolerance;
@@ -31,6 +33,8 @@ const PUBLIC_KEY: &str =
 const FINGERPRINT: &str = "26:f8:b3:61:29:a2:59:6b:36:4f:a8:43:d2:48:44:fd";
 const OLD: &str = "token-before";
 const NEW: &str = "token-after";
+/// When answers are seen.
+const SEEN_AT: &str = "2026-01-01T00:00:00Z";
 
 /// A secret store with a cached token and the one that is stored now.
 struct Vault {
@@ -111,7 +115,9 @@ async fn world_with(scenario: Scenario, vault: Arc<Vault>) -> World {
     let listener = Listener::start(scenario).await;
     let short = Duration::from_millis(250);
     let transport = Transport::with_timeouts(&listener.endpoint, short, short).unwrap();
-    let provider = HetznerProvider { transport, secrets: Arc::clone(&vault) };
+    let clock = || SEEN_AT.parse::<Timestamp>().unwrap();
+    let rates = Rates::new(Arc::new(clock));
+    let provider = HetznerProvider { transport, secrets: Arc::clone(&vault), rates };
     World { listener, provider, vault, connection: connection() }
 }
 
@@ -149,6 +155,7 @@ fn create_body() -> CreateServer {
         ssh_keys: vec![5_000_000_000],
         labels: ["c", "a", "b"].map(|key| (key.to_owned(), "1".to_owned())).into(),
         user_data: "#cloud-config\nprivate: very-private".into(),
+        placement_group: None,
         attempt: 3,
     }
 }
@@ -172,6 +179,24 @@ fn server_json(id: u64) -> Value {
         },
         "server_type": {"name": "cx23"}, "location": {"name": "fsn1"},
     })
+}
+
+fn gone() -> Reply {
+    error(404, "not_found")
+}
+
+/// The connection's marker.
+const MARKER: &str = "GET /ssh_keys/77";
+
+fn marker() -> Reply {
+    Reply::Json(200, json!({"ssh_key": key_json(77)}))
+}
+
+fn found(lookup: Result<Lookup>) -> FoundServer {
+    match lookup {
+        Ok(Lookup::Found(server)) => *server,
+        other => panic!("{other:?} is no server"),
+    }
 }
 
 fn key_json(id: u64) -> Value {

@@ -5,14 +5,10 @@ use nodeyard_domain::observation::FailureClass;
 use super::*;
 
 const SERVER: &str = "GET /servers/9";
-const MARKER: &str = "GET /ssh_keys/77";
 
-fn gone() -> Reply {
-    error(404, "not_found")
-}
-
-fn there(key: &str) -> Reply {
-    Reply::Json(200, json!({key: {"id": 1}}))
+/// A Primary IP and who has it.
+fn address(assignee: Value) -> Reply {
+    Reply::Json(200, json!({"primary_ip": {"id": 12, "assignee_id": assignee}}))
 }
 
 async fn remains(script: Vec<(&'static str, Reply)>) -> Result<Remains> {
@@ -45,7 +41,7 @@ async fn a_delete_is_one_call_and_its_refusals_are_told_apart() {
 async fn gone_is_server_and_addresses_absent_with_the_marker_in_sight() {
     let script = vec![
         (SERVER, gone()),
-        (MARKER, there("ssh_key")),
+        (MARKER, marker()),
         ("GET /primary_ips/11", gone()),
         ("GET /primary_ips/12", gone()),
     ];
@@ -54,18 +50,65 @@ async fn gone_is_server_and_addresses_absent_with_the_marker_in_sight() {
 
 #[tokio::test]
 async fn a_server_that_answers_is_there_and_nothing_more_is_asked() {
-    assert_eq!(remains(vec![(SERVER, there("server"))]).await, Ok(Remains::StillThere));
+    let there = Reply::Json(200, json!({"server": {"id": 9}}));
+    assert_eq!(remains(vec![(SERVER, there)]).await, Ok(Remains::StillThere));
 }
 
 #[tokio::test]
 async fn an_address_that_is_left_is_not_gone() {
     let script = vec![
         (SERVER, gone()),
-        (MARKER, there("ssh_key")),
+        (MARKER, marker()),
         ("GET /primary_ips/11", gone()),
-        ("GET /primary_ips/12", there("primary_ip")),
+        ("GET /primary_ips/12", address(Value::Null)),
     ];
-    assert_eq!(remains(script).await, Ok(Remains::StillThere));
+    assert_eq!(remains(script).await, Ok(Remains::PrimaryIps(vec![12])));
+}
+
+/// What somebody has put to another use is not ours to delete, nor to wait for.
+#[tokio::test]
+async fn an_address_that_another_has_is_no_longer_the_nodes() {
+    let of_both = async |first: Value, second: Value| {
+        remains(vec![
+            (SERVER, gone()),
+            (MARKER, marker()),
+            ("GET /primary_ips/11", address(first)),
+            ("GET /primary_ips/12", address(second)),
+        ])
+        .await
+    };
+    assert_eq!(of_both(json!(4), json!(5)).await, Ok(Remains::Nothing));
+    assert_eq!(of_both(json!(4), Value::Null).await, Ok(Remains::PrimaryIps(vec![12])));
+    assert_eq!(of_both(json!(4), json!(9)).await, Ok(Remains::StillThere), "not taken off yet");
+    assert_eq!(of_both(Value::Null, json!(9)).await, Ok(Remains::PrimaryIps(vec![11])));
+}
+
+#[tokio::test]
+async fn an_address_that_does_not_tell_whose_it_is_is_not_taken_for_ours() {
+    for body in [json!({"id": 11}), json!({"id": 11, "assignee_id": "nobody"})] {
+        let script = vec![
+            (SERVER, gone()),
+            (MARKER, marker()),
+            ("GET /primary_ips/11", Reply::Json(200, json!({"primary_ip": body}))),
+        ];
+        assert_eq!(remains(script).await.unwrap_err().class, FailureClass::Drift);
+    }
+}
+
+#[tokio::test]
+async fn an_address_is_deleted_once_and_may_be_gone() {
+    for (reply, expected) in [
+        (Reply::Text(204, ""), None),
+        (gone(), None),
+        (Reply::Text(404, "<html>"), Some(FailureClass::Unknown)),
+        (error(423, "locked"), Some(FailureClass::Busy)),
+        (Reply::Drop, Some(FailureClass::Unknown)),
+    ] {
+        let world = calls(vec![("DELETE /primary_ips/11", reply)]).await;
+        let answer = world.provider.delete_primary_ip(&world.connection, 11).await;
+        assert_eq!(answer.err().map(|failure| failure.class), expected);
+        world.listener.requests();
+    }
 }
 
 /// A valid token of another project sees nothing of ours.
@@ -90,12 +133,7 @@ async fn a_404_of_something_in_between_proves_nothing() {
 /// The server's 404 was seen by one token, the marker by another.
 #[tokio::test]
 async fn a_token_replaced_on_the_way_voids_the_proof() {
-    let script = vec![
-        (SERVER, gone()),
-        (MARKER, error(401, "unauthorized")),
-        (MARKER, there("ssh_key")),
-        ("GET /primary_ips/11", gone()),
-    ];
+    let script = vec![(SERVER, gone()), (MARKER, error(401, "unauthorized")), (MARKER, marker())];
     let world = world_with(Scenario::Calls(script), Vault::with(OLD, NEW)).await;
     let failure = world.provider.remains(&world.connection, 9, &[11]).await.unwrap_err();
     assert_eq!((failure.class, failure.code.as_str()), (FailureClass::Busy, "token_replaced"));

@@ -22,7 +22,7 @@ async fn a_read_is_repeated_once_with_the_fresh_token() {
     let server = Reply::Json(200, json!({"server": server_json(9)}));
     let script = vec![("GET /servers/9", dead()), ("GET /servers/9", server)];
     let world = world_with(Scenario::Calls(script), Vault::with(OLD, NEW)).await;
-    assert_eq!(world.provider.server(&world.connection, 9).await.unwrap().server.id, 9);
+    assert_eq!(found(world.provider.server(&world.connection, 9).await).server.id, 9);
     assert_eq!(tokens_sent(&world), [OLD, NEW]);
     assert_eq!(*world.vault.fresh_reads.lock().unwrap(), 1);
 }
@@ -129,7 +129,7 @@ async fn a_first_token_proves_itself_by_creating_the_key() {
     ];
     let (world, report) = check(script, None).await;
     let key = ManagedKey { version: 1, provider_id: 80, ..managed_key() };
-    let budget = RateBudget { limit: 3600, remaining: 3599 };
+    let budget = RateBudget { limit: 3600, remaining: 3598 };
     let expected = TokenReport {
         permission: Permission::ReadWrite,
         rate_budget: Some(budget),
