@@ -110,15 +110,8 @@ async fn groups_in_use_are_refused_and_refusals_told() {
     assert!(matches!(bench.ask(&orphan).await, Err(RemovalError::Changed)));
     assert_eq!(bench.world.provider.groups(), [(group, 1)].into());
 
-    let (server, _) = {
-        let labels = bench.labels(&NodeId::from_bits(5), 1).await;
-        let server = bench.world.provider.take_name_as("unknown", labels);
-        bench.pass(60);
-        bench.check().await;
-        (server, ())
-    };
+    let (server, orphan) = bench.unknown_server().await;
     assert!(bench.world.provider.protect(server, true));
-    let orphan = bench.only_orphan().await;
     let refused = bench.ask(&orphan).await;
     assert!(matches!(refused, Err(RemovalError::Provider(failure)) if failure.code == "protected"));
 }

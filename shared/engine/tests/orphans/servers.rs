@@ -25,7 +25,7 @@ async fn a_left_over_goes_through_its_node_after_two_sightings_far_apart() {
         let checked = bench.check().await;
         assert_eq!((checked.found, checked.removed), (1, 0), "sighting {sighting}");
         assert_eq!(bench.reasons().await, [OrphanReason::LeftBehind]);
-        assert_eq!(bench.node(&node).await.status, NodeStatus::Failed);
+        assert_eq!(bench.node(&node).await.status, NodeStatus::Released);
         bench.pass(PERIOD_SECS);
     }
     assert_eq!(bench.check().await.removed, 1);
@@ -96,7 +96,7 @@ async fn what_is_not_proved_is_reported_and_left_alone() {
         [OrphanReason::NotProven, OrphanReason::UnknownNode, OrphanReason::UnknownNode]
     );
     assert_eq!(bench.alive().len(), 3);
-    assert_eq!(bench.node(&node).await.status, NodeStatus::Failed);
+    assert_eq!(bench.node(&node).await.status, NodeStatus::Released);
     assert_eq!(bench.calls("DELETE /servers/{id}"), 0);
     let first = &bench.orphans().await[0];
     assert!((first.last_seen_at - first.first_seen_at).get_seconds() >= 3000);
