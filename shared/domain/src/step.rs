@@ -10,6 +10,21 @@
 //! | run | start_run → (await_server → fetch_server, while the container boots) → await_run | [`running`] |
 //! | removal | stop_run → find_leftover / delete_server → confirm_gone | [`removal`] |
 //!
+//! What holds in every step (the modules' tables tell the rest):
+//!
+//! | step | observation | then |
+//! | --- | --- | --- |
+//! | any | of an effect that is settled | dropped |
+//! | any | poisoned | given up |
+//! | any | past the limit of the undo | given up, unless just removed or cancelled |
+//! | any | cancelled, or past the deadline | undo, unless it has just succeeded |
+//! | any | token refused | parked on provider_token |
+//! | any | rate limited for long | parked on rate_budget |
+//! | any | quota met | parked on quota |
+//! | any | refused for good | undo; in undo and releases the same step, with back-off |
+//! | any | refused for now, or no answer | the same step, later |
+//! | any | anything else | the same step, at the time it had |
+//!
 //! The job types: [`provision`], [`configure`], [`release`].
 
 pub mod acquire;

@@ -18,7 +18,7 @@
 //! | create_server, find_server | created late, of the open attempt | start_run |
 //! | any | created late, the server on record | dropped |
 //! | any | created late, another server on record | the same step |
-//! | any | created late, no server on record | removal of it |
+//! | any | created late, no server on record | removal of it; kept where a failure keeps its server |
 //! | ensure_key, find_server | marker missing | parked on provider_token |
 
 use jiff::SignedDuration;

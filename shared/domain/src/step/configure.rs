@@ -10,7 +10,7 @@
 //! | take_node | node_taken | start_run; stop_run first when an earlier job's may be alive |
 //! | take_node | node_taken, without a server | undo: PROVIDER_SERVER_GONE |
 //! | take_node | node_busy | take_node |
-//! | stop_run | an earlier job's run stopped | start_run; in undo stop_run, failed, cancelled |
+//! | stop_run | an earlier job's run stopped | start_run; on the way back failed, cancelled |
 //! | stop_run | its own run stopped | failed, cancelled |
 
 use super::{Transition, removal, running};

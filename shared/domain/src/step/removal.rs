@@ -2,7 +2,7 @@
 //!
 //! | step | observation | then |
 //! | --- | --- | --- |
-//! | stop_run | run_stopped | delete_server, find_leftover without a server on record, kept, removed; stop_run when it was an earlier job's |
+//! | stop_run | run_stopped | delete_server, find_leftover without a server on record, kept where a failure keeps its server |
 //! | stop_run | still running, or stop refused | stop_run |
 //! | find_leftover | found, ours | delete_server |
 //! | find_leftover | absent, may still land | find_leftover |
