@@ -8,6 +8,7 @@ mod fixture;
 mod leftover;
 mod listing;
 mod node;
+mod orphan;
 mod pace;
 mod polling;
 pub mod queue;
@@ -17,12 +18,15 @@ mod token;
 
 use std::pin::Pin;
 
-use nodeyard_engine::store::{ApiStore, JobStore, RunStore};
+use nodeyard_engine::{
+    orphan::OrphanStore,
+    store::{ApiStore, JobStore, RunStore},
+};
 
-/// The three views of one store.
-pub trait Store: JobStore + RunStore + ApiStore {}
+/// The views of one store.
+pub trait Store: JobStore + RunStore + ApiStore + OrphanStore {}
 
-impl<S: JobStore + RunStore + ApiStore> Store for S {}
+impl<S: JobStore + RunStore + ApiStore + OrphanStore> Store for S {}
 
 /// The cases together are more than a test's stack holds. Out of line, so that none of them is
 /// ever on it.
@@ -138,6 +142,13 @@ pub async fn hold<S: Store>(fresh: impl AsyncFn() -> S) {
             timeline_and_log_are_paged,
             a_cursor_that_cannot_be_read_is_refused,
             connections_are_kept_by_name,
+        }
+        orphan::{
+            orphans_are_kept_until_forgotten,
+            the_orphan_checks_record_is_replaced_only_as_read,
+            a_server_is_given_back_to_a_node_that_is_gone,
+            a_node_that_lives_is_given_nothing,
+            what_was_done_is_written_down,
         }
         token::{
             a_token_is_found_by_its_hash_until_it_is_deleted,

@@ -6,6 +6,10 @@
 
 pub mod clock;
 pub mod conformance;
+pub mod defects;
+pub mod faults;
+mod orphans;
+pub mod pause;
 pub mod provider;
 pub mod queue;
 pub mod runner;

@@ -5,15 +5,38 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use jiff::Timestamp;
 use nodeyard_domain::{connection::ConnectionName, ownership::DeploymentKey};
-use nodeyard_engine::secrets::{Secrets, SecretsError};
+use nodeyard_engine::{
+    Clock,
+    secrets::{Secrets, SecretsError},
+};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::held;
+use crate::{
+    clock::SimulatedClock,
+    faults::{Fault, Faults},
+    held,
+    pause::pause,
+};
+
+/// How long a process may use what it has read: as the real secret store's port does.
+const CACHED_SECS: i64 = 300;
+
+type Cache = Arc<Mutex<HashMap<String, (Timestamp, String)>>>;
 
 #[derive(Clone, Default)]
 pub struct MemorySecrets {
     values: Arc<Mutex<HashMap<String, String>>>,
+    faults: Faults,
+    /// What this process has read; without one, everything is read anew.
+    cache: Option<(SimulatedClock, Cache)>,
+}
+
+impl std::fmt::Debug for MemorySecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemorySecrets").finish_non_exhaustive()
+    }
 }
 
 impl MemorySecrets {
@@ -25,19 +48,88 @@ impl MemorySecrets {
         secrets
     }
 
+    /// The same secrets as a process sees them: with a short cache of its own, and with faults.
+    pub fn for_process(&self, clock: &SimulatedClock, faults: Faults) -> Self {
+        let cache = Some((clock.clone(), Cache::default()));
+        Self { values: Arc::clone(&self.values), faults, cache }
+    }
+
     pub fn put(&self, name: &str, value: &str) {
         held(&self.values).insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Stores a connection's provider token without the port.
+    pub fn put_token(&self, connection: &ConnectionName, token: &str) {
+        self.put(&token_name(connection), token);
     }
 
     pub fn contains(&self, name: &str) -> bool {
         held(&self.values).contains_key(name)
     }
 
-    fn get(&self, name: &str) -> Result<SecretString, SecretsError> {
-        held(&self.values)
-            .get(name)
-            .map(|value| SecretString::from(value.clone()))
-            .ok_or_else(|| SecretsError::Missing(name.to_owned()))
+    /// The deployment key, without the port.
+    pub(crate) fn deployment_key_now(&self) -> DeploymentKey {
+        let key = held(&self.values).get("deployment-key").cloned().unwrap_or_default();
+        DeploymentKey::new(key.as_bytes())
+    }
+
+    async fn get(&self, name: &str, fresh: bool) -> Result<SecretString, SecretsError> {
+        pause().await;
+        let value = self.read(name, fresh);
+        pause().await;
+        value.map(SecretString::from)
+    }
+
+    fn read(&self, name: &str, fresh: bool) -> Result<String, SecretsError> {
+        if !fresh && let Some(known) = self.cached(name) {
+            return Ok(known);
+        }
+        if self.faults.hits(Fault::SecretsUnavailable) {
+            return Err(SecretsError::Unavailable("no answer".to_owned()));
+        }
+        let value = held(&self.values).get(name).cloned();
+        if let Some((clock, cache)) = &self.cache {
+            match &value {
+                Some(value) => {
+                    held(cache).insert(name.to_owned(), (clock.now(), value.clone()));
+                }
+                None => {
+                    held(cache).remove(name);
+                }
+            }
+        }
+        value.ok_or_else(|| SecretsError::Missing(name.to_owned()))
+    }
+
+    fn cached(&self, name: &str) -> Option<String> {
+        let (clock, cache) = self.cache.as_ref()?;
+        let cache = held(cache);
+        let (read_at, value) = cache.get(name)?;
+        let age_secs = clock.now().as_second() - read_at.as_second();
+        (age_secs < CACHED_SECS).then(|| value.clone())
+    }
+
+    async fn set(&self, name: &str, value: Option<&str>) -> Result<(), SecretsError> {
+        pause().await;
+        let set = self.replace(name, value);
+        pause().await;
+        set
+    }
+
+    fn replace(&self, name: &str, value: Option<&str>) -> Result<(), SecretsError> {
+        if self.faults.hits(Fault::SecretsUnavailable) {
+            return Err(SecretsError::Unavailable("no answer".to_owned()));
+        }
+        if let Some((_, cache)) = &self.cache {
+            held(cache).remove(name);
+        }
+        match value {
+            Some(value) => self.put(name, value),
+            None => {
+                held(&self.values).remove(name);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -51,15 +143,16 @@ fn key_name(connection: &ConnectionName, version: u32) -> String {
 
 impl Secrets for MemorySecrets {
     async fn deployment_key(&self) -> Result<DeploymentKey, SecretsError> {
-        Ok(DeploymentKey::new(self.get("deployment-key")?.expose_secret().as_bytes()))
+        let secret = self.get("deployment-key", false).await?;
+        Ok(DeploymentKey::new(secret.expose_secret().as_bytes()))
     }
 
     async fn provider_token(
         &self,
         connection: &ConnectionName,
-        _fresh: bool,
+        fresh: bool,
     ) -> Result<SecretString, SecretsError> {
-        self.get(&token_name(connection))
+        self.get(&token_name(connection), fresh).await
     }
 
     async fn put_provider_token(
@@ -67,13 +160,11 @@ impl Secrets for MemorySecrets {
         connection: &ConnectionName,
         token: &SecretString,
     ) -> Result<(), SecretsError> {
-        self.put(&token_name(connection), token.expose_secret());
-        Ok(())
+        self.set(&token_name(connection), Some(token.expose_secret())).await
     }
 
     async fn delete_provider_token(&self, connection: &ConnectionName) -> Result<(), SecretsError> {
-        held(&self.values).remove(&token_name(connection));
-        Ok(())
+        self.set(&token_name(connection), None).await
     }
 
     async fn ssh_key(
@@ -81,7 +172,7 @@ impl Secrets for MemorySecrets {
         connection: &ConnectionName,
         version: u32,
     ) -> Result<SecretString, SecretsError> {
-        self.get(&key_name(connection, version))
+        self.get(&key_name(connection, version), false).await
     }
 
     async fn put_ssh_key(
@@ -90,11 +181,40 @@ impl Secrets for MemorySecrets {
         version: u32,
         private: &SecretString,
     ) -> Result<(), SecretsError> {
-        self.put(&key_name(connection, version), private.expose_secret());
-        Ok(())
+        self.set(&key_name(connection, version), Some(private.expose_secret())).await
     }
 
     async fn bootstrap(&self) -> Result<SecretString, SecretsError> {
-        self.get("bootstrap")
+        self.get("bootstrap", false).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::pause::run_to_end;
+
+    #[test]
+    fn a_process_notices_a_new_token_when_it_asks_past_its_cache_or_after_a_while() {
+        let clock = SimulatedClock::default();
+        let secrets = MemorySecrets::deployed();
+        let name: ConnectionName = "main".parse().unwrap();
+        secrets.put_token(&name, "one");
+        let process = secrets.for_process(&clock, Faults::none());
+        let read = |fresh| {
+            let token = run_to_end(process.provider_token(&name, fresh)).unwrap();
+            token.expose_secret().to_owned()
+        };
+        assert_eq!(read(false), "one");
+        secrets.put_token(&name, "two");
+        assert_eq!(
+            (read(false), read(true), read(false)),
+            ("one".into(), "two".into(), "two".into())
+        );
+        secrets.put_token(&name, "three");
+        clock.advance(SignedDuration::from_secs(CACHED_SECS));
+        assert_eq!(read(false), "three");
     }
 }

@@ -1,5 +1,7 @@
-//! The job store in memory, for the worker and the runs. It keeps the same promises as the real
-//! one; the conformance suite holds both to them.
+//! The job store in memory, for the worker. It keeps the same promises as the real one; the
+//! conformance suite holds both to them.
+
+mod runs;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,17 +15,21 @@ use nodeyard_domain::{
     id::{JobId, NodeId},
     job::Job,
     node::{Node, NodeStatus, Server},
+    orphan::{Orphan, OrphanId, OrphanState},
     pace::Pace,
-    run::{Run, RunResult},
+    run::Run,
     step::Decision,
     timeline::TimelineEntry,
     token::Token,
 };
-use nodeyard_engine::store::{
-    AuditEntry, Begin, Commit, DueJob, JobStore, Loaded, RunStore, RunWrite, StoreError,
-};
+use nodeyard_engine::store::{AuditEntry, Begin, Commit, DueJob, JobStore, Loaded, StoreError};
 
-use crate::held;
+use crate::{
+    defects::Defect,
+    faults::{Fault, Faults},
+    held,
+    pause::pause,
+};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -31,13 +37,18 @@ type Result<T> = std::result::Result<T, StoreError>;
 const MAX_JOB_BYTES: usize = 32 * 1024;
 const MAX_ITEM_BYTES: usize = 64 * 1024;
 
-/// Refuses what the real store would refuse to write.
-fn check_size(key: &str, record: &impl serde::Serialize, limit: usize) -> Result<()> {
+/// How a write fails: without effect, and with it.
+pub(crate) type Failures = (Fault, Fault);
+
+pub(crate) const WRITE: Failures = (Fault::WriteUnavailable, Fault::WriteAnswerLost);
+
+/// Refuses what the real store would refuse to write; else tells the size.
+fn check_size(key: &str, record: &impl serde::Serialize, limit: usize) -> Result<usize> {
     let bytes = serde_json::to_vec(record).expect("a record serialises").len();
     if bytes > limit {
         return Err(StoreError::TooLarge { key: key.to_owned(), bytes });
     }
-    Ok(())
+    Ok(bytes)
 }
 
 /// Everything that is stored.
@@ -55,17 +66,27 @@ pub(crate) struct Items {
     pub had_admin: bool,
     pub idempotency: HashMap<String, (String, JobId)>,
     pub audit: Vec<AuditEntry>,
+    pub orphans: BTreeMap<OrphanId, Orphan>,
+    pub orphan_state: Option<OrphanState>,
     /// Until when a swept job rests; a commit or news take the stamp away.
     pub swept: HashMap<JobId, Timestamp>,
+    largest_job_bytes: usize,
 }
 
 /// Clones share what is stored.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     pub(crate) items: Arc<Mutex<Items>>,
+    faults: Faults,
+    defect: Option<Defect>,
 }
 
 impl MemoryStore {
+    /// The same items, with faults and a defect for whoever calls through this handle.
+    pub fn with(&self, faults: Faults, defect: Option<Defect>) -> Self {
+        Self { items: Arc::clone(&self.items), faults, defect }
+    }
+
     /// The audit trail, for tests that check it.
     pub fn audit(&self) -> Vec<AuditEntry> {
         held(&self.items).audit.clone()
@@ -79,6 +100,26 @@ impl MemoryStore {
         held(&self.items).nodes.values().cloned().collect()
     }
 
+    pub fn all_runs(&self) -> Vec<Run> {
+        held(&self.items).runs.values().cloned().collect()
+    }
+
+    pub fn all_connections(&self) -> Vec<Connection> {
+        held(&self.items).connections.values().cloned().collect()
+    }
+
+    /// Whether no job is open, and no node waits to be removed.
+    pub fn is_at_rest(&self) -> bool {
+        let items = held(&self.items);
+        items.jobs.values().all(|job| job.state.is_terminal())
+            && items.nodes.values().all(|node| node.release_at.is_none())
+    }
+
+    /// The largest that a job item ever was, in bytes of JSON.
+    pub fn largest_job_bytes(&self) -> usize {
+        held(&self.items).largest_job_bytes
+    }
+
     pub fn history(&self, job: &JobId) -> Vec<TimelineEntry> {
         held(&self.items).timeline.get(job).cloned().unwrap_or_default()
     }
@@ -87,128 +128,258 @@ impl MemoryStore {
     pub fn put_job(&self, job: Job) {
         held(&self.items).jobs.insert(job.id.clone(), job);
     }
-}
 
-impl JobStore for MemoryStore {
-    async fn load(&self, job: &JobId) -> Result<Option<Loaded>> {
-        let items = held(&self.items);
-        Ok(items.jobs.get(job).and_then(|job| {
-            let node = items.nodes.get(&job.node_id)?.clone();
-            Some(Loaded { job: job.clone(), node })
-        }))
+    /// Replaces a stored node: for tests that need one in a certain state.
+    pub fn put_node(&self, node: Node) {
+        held(&self.items).nodes.insert(node.id.clone(), node);
     }
 
-    async fn begin(&self, job: &Job, claim: bool) -> Result<Begin> {
-        let mut items = held(&self.items);
-        let Some(stored) = items.jobs.get_mut(&job.id) else { return Ok(Begin::Lost) };
+    fn lacks(&self, safeguard: Defect) -> bool {
+        self.defect == Some(safeguard)
+    }
+
+    /// A read, between two pauses.
+    pub(crate) async fn look<T, E: From<StoreError>>(
+        &self,
+        fault: Fault,
+        look: impl FnOnce(&Items) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        pause().await;
+        let seen = if self.faults.hits(fault) {
+            Err(unavailable(fault).into())
+        } else {
+            look(&held(&self.items))
+        };
+        pause().await;
+        seen
+    }
+
+    /// A write, between two pauses: all of it or nothing.
+    pub(crate) async fn change<T>(
+        &self,
+        (refused, lost): Failures,
+        change: impl FnOnce(&mut Items) -> Result<T>,
+    ) -> Result<T> {
+        pause().await;
+        let changed = if self.faults.hits(refused) {
+            Err(unavailable(refused))
+        } else {
+            let changed = change(&mut held(&self.items));
+            if changed.is_ok() && self.faults.hits(lost) { Err(unavailable(lost)) } else { changed }
+        };
+        pause().await;
+        changed
+    }
+}
+
+fn unavailable(fault: Fault) -> StoreError {
+    StoreError::Unavailable(fault.name().to_owned())
+}
+
+impl Items {
+    fn begin(&mut self, job: &Job, claim: bool, defect: Option<Defect>) -> Begin {
+        let Some(stored) = self.jobs.get_mut(&job.id) else { return Begin::Lost };
         if stored.version != job.version || stored.state.is_terminal() {
-            return Ok(Begin::Lost);
+            return Begin::Lost;
         }
+        let claim = claim && defect != Some(Defect::NoClaim);
         if claim && stored.sent_at.is_some() {
-            return Ok(Begin::AlreadySent);
+            return Begin::AlreadySent;
         }
         if claim {
             stored.sent_at = stored.intent.as_ref().map(|intent| intent.id);
         }
-        stored.crashes += 1;
-        Ok(Begin::Proceed { crashes: stored.crashes })
+        if defect != Some(Defect::CrashesUncounted) {
+            stored.crashes += 1;
+        }
+        Begin::Proceed { crashes: stored.crashes }
     }
 
-    async fn commit(&self, loaded: &Loaded, decision: &Decision) -> Result<Commit> {
-        let mut items = held(&self.items);
+    fn is_as_loaded(&self, loaded: &Loaded, decision: &Decision, defect: Option<Defect>) -> bool {
         let before = &loaded.job;
-        let Some(stored) = items.jobs.get(&before.id) else { return Ok(Commit::Lost) };
-        let as_loaded = stored.version == before.version
-            && !stored.state.is_terminal()
-            && stored.sent_at == before.sent_at
-            && stored.news_at == before.news_at;
-        let Some(node) = items.nodes.get(&before.node_id) else { return Ok(Commit::Lost) };
+        let (Some(stored), Some(node)) =
+            (self.jobs.get(&before.id), self.nodes.get(&before.node_id))
+        else {
+            return false;
+        };
         let turn_as_loaded = !decision.node.close_job
             || (node.open_job == loaded.node.open_job
                 && node.queued_release == loaded.node.queued_release);
-        if !as_loaded || !turn_as_loaded {
-            return Ok(Commit::Lost);
+        stored.version == before.version
+            && !stored.state.is_terminal()
+            && (stored.sent_at == before.sent_at || defect == Some(Defect::NoClaim))
+            && (stored.news_at == before.news_at || defect == Some(Defect::NewsIgnored))
+            && turn_as_loaded
+    }
+
+    fn commit(
+        &mut self,
+        loaded: &Loaded,
+        decision: &Decision,
+        defect: Option<Defect>,
+    ) -> Result<Commit> {
+        let before = &loaded.job;
+        let is_fenced = defect != Some(Defect::NoFence);
+        if is_fenced && !self.is_as_loaded(loaded, decision, defect) {
+            let dropped = defect == Some(Defect::ObservationDropped);
+            return Ok(if dropped { Commit::Done } else { Commit::Lost });
         }
         let job = Job { version: before.version + 1, ..decision.job.clone() };
-        check_size(job.id.as_str(), &job, MAX_JOB_BYTES)?;
+        let bytes = check_size(job.id.as_str(), &job, MAX_JOB_BYTES)?;
+        self.largest_job_bytes = self.largest_job_bytes.max(bytes);
         if let Some(node) =
-            items.nodes.get_mut(&before.node_id).filter(|_| !decision.node.is_empty())
+            self.nodes.get_mut(&before.node_id).filter(|_| !decision.node.is_empty())
         {
             decision.node.apply(node, &job.id, job.updated_at);
         }
-        items.timeline.entry(job.id.clone()).or_default().extend(decision.entries.iter().cloned());
-        items.swept.remove(&job.id);
-        items.jobs.insert(job.id.clone(), job);
+        self.timeline.entry(job.id.clone()).or_default().extend(decision.entries.iter().cloned());
+        self.swept.remove(&job.id);
+        self.jobs.insert(job.id.clone(), job);
         Ok(Commit::Done)
     }
 
-    async fn take_node(&self, node: &NodeId, job: &JobId) -> Result<bool> {
-        let mut items = held(&self.items);
+    fn take_node(&mut self, node: &NodeId, job: &JobId) -> bool {
         // A job that has ended gets nothing: nobody would close it.
-        if items.jobs.get(job).is_none_or(|job| job.state.is_terminal()) {
-            return Ok(false);
+        if self.jobs.get(job).is_none_or(|job| job.state.is_terminal()) {
+            return false;
         }
-        let Some(node) = items.nodes.get_mut(node) else { return Ok(false) };
-        match &node.open_job {
-            Some(open) => Ok(open == job),
-            None => {
-                node.open_job = Some(job.clone());
-                if node.queued_release.as_ref() == Some(job) {
-                    node.queued_release = None;
-                }
-                Ok(true)
-            }
+        let Some(node) = self.nodes.get_mut(node) else { return false };
+        if let Some(open) = &node.open_job {
+            return open == job;
         }
+        node.open_job = Some(job.clone());
+        if node.queued_release.as_ref() == Some(job) {
+            node.queued_release = None;
+        }
+        true
     }
 
-    async fn keep_on_node(&self, node: &NodeId, server: &Server, now: Timestamp) -> Result<()> {
-        if let Some(node) = held(&self.items).nodes.get_mut(node) {
-            node.server = Some(server.clone());
-            node.enter(NodeStatus::CleanupPending, now);
-            node.updated_at = now;
-        }
-        Ok(())
-    }
-
-    async fn due(&self, before: Timestamp, limit: usize) -> Result<Vec<DueJob>> {
-        let items = held(&self.items);
-        let mut due: Vec<DueJob> = items
-            .jobs
-            .values()
-            .filter_map(|job| {
-                let look_at = match items.swept.get(&job.id) {
-                    Some(again_at) => *again_at,
-                    None => job.look_at()?,
-                };
-                (look_at <= before && !job.state.is_terminal())
-                    .then(|| DueJob { id: job.id.clone(), look_at })
-            })
+    fn due(&self, before: Timestamp, limit: usize) -> Vec<DueJob> {
+        let look_at = |job: &Job| match self.swept.get(&job.id) {
+            Some(again_at) => Some(*again_at),
+            None => job.look_at(),
+        };
+        let open = self.jobs.values().filter(|job| !job.state.is_terminal());
+        let mut due: Vec<DueJob> = open
+            .filter_map(|job| Some((job, look_at(job).filter(|at| *at <= before)?)))
+            .map(|(job, look_at)| DueJob { id: job.id.clone(), look_at })
             .collect();
         due.sort_by_key(|job| job.look_at);
         due.truncate(limit);
-        Ok(due)
+        due
+    }
+
+    fn mark_swept(&mut self, job: &DueJob, again_at: Timestamp) {
+        // A commit or news in between have set another time, which goes first.
+        let as_found = match self.swept.get(&job.id) {
+            Some(again_at) => *again_at == job.look_at,
+            None => self.jobs.get(&job.id).and_then(Job::look_at) == Some(job.look_at),
+        };
+        if as_found {
+            self.swept.insert(job.id.clone(), again_at);
+        }
+    }
+
+    /// News for a job that has not ended take its rest away.
+    fn set_news(&mut self, job: &JobId, now: Timestamp) {
+        if let Some(stored) = self.jobs.get_mut(job).filter(|job| !job.state.is_terminal()) {
+            stored.news_at = Some(now);
+            self.swept.remove(job);
+        }
+    }
+
+    fn polling(&self, connection: &ConnectionName, before: Timestamp, limit: usize) -> Vec<JobId> {
+        let polls = |job: &&Job| {
+            job.connection == *connection
+                && !job.state.is_terminal()
+                && job.waiting_on.is_none()
+                && job.is_due(before)
+                && job.intent.as_ref().is_some_and(|intent| intent.effect.is_shared())
+        };
+        let mut due: Vec<&Job> = self.jobs.values().filter(polls).collect();
+        due.sort_by_key(|job| job.due_at);
+        due.into_iter().take(limit).map(|job| job.id.clone()).collect()
+    }
+
+    fn swap_pace(&mut self, connection: &ConnectionName, pace: &Pace, is_fenced: bool) -> bool {
+        let stored = self.paces.get(connection).map_or(0, |stored| stored.version);
+        if is_fenced && stored != pace.version {
+            return false;
+        }
+        let next = Pace { version: pace.version + 1, ..pace.clone() };
+        self.paces.insert(connection.clone(), next);
+        true
+    }
+
+    fn due_nodes(&self, before: Timestamp, limit: usize) -> Vec<Node> {
+        let is_due = |node: &&Node| {
+            node.status == NodeStatus::CleanupPending
+                && node.open_job.is_none()
+                && node.release_at.is_some_and(|at| at <= before)
+        };
+        let mut due: Vec<&Node> = self.nodes.values().filter(is_due).collect();
+        due.sort_by_key(|node| node.release_at);
+        due.into_iter().take(limit).cloned().collect()
+    }
+}
+
+impl JobStore for MemoryStore {
+    async fn load(&self, job: &JobId) -> Result<Option<Loaded>> {
+        self.look(Fault::LoadUnavailable, |items| {
+            Ok(items.jobs.get(job).and_then(|job| {
+                let node = items.nodes.get(&job.node_id)?.clone();
+                Some(Loaded { job: job.clone(), node })
+            }))
+        })
+        .await
+    }
+
+    async fn begin(&self, job: &Job, claim: bool) -> Result<Begin> {
+        let failures = (Fault::BeginUnavailable, Fault::BeginAnswerLost);
+        self.change(failures, |items| Ok(items.begin(job, claim, self.defect))).await
+    }
+
+    async fn commit(&self, loaded: &Loaded, decision: &Decision) -> Result<Commit> {
+        let failures = (Fault::CommitUnavailable, Fault::CommitAnswerLost);
+        self.change(failures, |items| items.commit(loaded, decision, self.defect)).await
+    }
+
+    async fn take_node(&self, node: &NodeId, job: &JobId) -> Result<bool> {
+        self.change(WRITE, |items| Ok(items.take_node(node, job))).await
+    }
+
+    async fn keep_on_node(&self, node: &NodeId, server: &Server, now: Timestamp) -> Result<()> {
+        self.change(WRITE, |items| {
+            let kept = items.nodes.get_mut(node);
+            if let Some(node) = kept.filter(|_| !self.lacks(Defect::LateServerForgotten)) {
+                node.server = Some(server.clone());
+                node.enter(NodeStatus::CleanupPending, now);
+                node.updated_at = now;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn due(&self, before: Timestamp, limit: usize) -> Result<Vec<DueJob>> {
+        let limit = if self.lacks(Defect::NoSweep) { 0 } else { limit };
+        self.look(Fault::ReadUnavailable, |items| Ok(items.due(before, limit))).await
     }
 
     async fn mark_swept(&self, job: &DueJob, again_at: Timestamp) -> Result<()> {
-        let mut items = held(&self.items);
-        // A commit or news in between have set another time, which goes first.
-        let as_found = match items.swept.get(&job.id) {
-            Some(again_at) => *again_at == job.look_at,
-            None => items.jobs.get(&job.id).and_then(Job::look_at) == Some(job.look_at),
-        };
-        if as_found {
-            items.swept.insert(job.id.clone(), again_at);
-        }
-        Ok(())
+        self.change(WRITE, |items| {
+            items.mark_swept(job, again_at);
+            Ok(())
+        })
+        .await
     }
 
     async fn set_news(&self, job: &JobId, now: Timestamp) -> Result<()> {
-        let mut items = held(&self.items);
-        if let Some(stored) = items.jobs.get_mut(job).filter(|job| !job.state.is_terminal()) {
-            stored.news_at = Some(now);
-            items.swept.remove(job);
-        }
-        Ok(())
+        self.change(WRITE, |items| {
+            items.set_news(job, now);
+            Ok(())
+        })
+        .await
     }
 
     async fn polling(
@@ -217,146 +388,37 @@ impl JobStore for MemoryStore {
         before: Timestamp,
         limit: usize,
     ) -> Result<Vec<JobId>> {
-        let items = held(&self.items);
-        let polls = |job: &&Job| {
-            job.connection == *connection
-                && !job.state.is_terminal()
-                && job.waiting_on.is_none()
-                && job.is_due(before)
-                && job.intent.as_ref().is_some_and(|intent| intent.effect.is_shared())
-        };
-        let mut due: Vec<&Job> = items.jobs.values().filter(polls).collect();
-        due.sort_by_key(|job| job.due_at);
-        Ok(due.into_iter().take(limit).map(|job| job.id.clone()).collect())
+        let polling = |items: &Items| Ok(items.polling(connection, before, limit));
+        self.look(Fault::ReadUnavailable, polling).await
     }
 
     async fn pace(&self, connection: &ConnectionName, now: Timestamp) -> Result<Pace> {
-        let stored = held(&self.items).paces.get(connection).cloned();
+        let stored = |items: &Items| Ok(items.paces.get(connection).cloned());
+        let stored: Option<Pace> = self.look(Fault::ReadUnavailable, stored).await?;
         Ok(stored.unwrap_or_else(|| Pace::new(now)))
     }
 
     async fn swap_pace(&self, connection: &ConnectionName, pace: &Pace) -> Result<bool> {
-        let mut items = held(&self.items);
-        let stored = items.paces.get(connection).map_or(0, |stored| stored.version);
-        if stored != pace.version {
-            return Ok(false);
-        }
-        let next = Pace { version: pace.version + 1, ..pace.clone() };
-        items.paces.insert(connection.clone(), next);
-        Ok(true)
+        let failures = (Fault::PaceUnavailable, Fault::PaceAnswerLost);
+        let is_fenced = !self.lacks(Defect::PaceUnfenced);
+        self.change(failures, |items| Ok(items.swap_pace(connection, pace, is_fenced))).await
     }
 
     async fn due_nodes(&self, before: Timestamp, limit: usize) -> Result<Vec<Node>> {
-        let items = held(&self.items);
-        let is_due = |node: &&Node| {
-            node.status == NodeStatus::CleanupPending
-                && node.open_job.is_none()
-                && node.release_at.is_some_and(|at| at <= before)
-        };
-        let mut due: Vec<&Node> = items.nodes.values().filter(is_due).collect();
-        due.sort_by_key(|node| node.release_at);
-        Ok(due.into_iter().take(limit).cloned().collect())
+        let limit = if self.lacks(Defect::NoSweep) { 0 } else { limit };
+        self.look(Fault::ReadUnavailable, |items| Ok(items.due_nodes(before, limit))).await
     }
 
     async fn connection(&self, name: &ConnectionName) -> Result<Option<Connection>> {
-        Ok(held(&self.items).connections.get(name).cloned())
+        let stored = |items: &Items| Ok(items.connections.get(name).cloned());
+        self.look(Fault::ReadUnavailable, stored).await
     }
 
     async fn put_connection(&self, connection: &Connection) -> Result<()> {
-        held(&self.items).connections.insert(connection.name.clone(), connection.clone());
-        Ok(())
-    }
-}
-
-impl RunStore for MemoryStore {
-    async fn put_run(&self, run: &Run) -> Result<RunWrite> {
-        let mut items = held(&self.items);
-        let key = (run.job_id.clone(), run.number);
-        if let Some(known) = items.runs.get(&key) {
-            return Ok(RunWrite::Exists(Box::new(known.clone())));
-        }
-        items.runs.insert(key, run.clone());
-        Ok(RunWrite::Written)
-    }
-
-    async fn run(&self, job: &JobId, number: u32) -> Result<Option<Run>> {
-        Ok(held(&self.items).runs.get(&(job.clone(), number)).cloned())
-    }
-
-    async fn set_run_task(&self, job: &JobId, number: u32, task: &str) -> Result<()> {
-        if let Some(run) = held(&self.items).runs.get_mut(&(job.clone(), number)) {
-            run.task = Some(task.to_owned());
-        }
-        Ok(())
-    }
-
-    async fn stop_run(
-        &self,
-        job: &JobId,
-        node: &NodeId,
-        number: u32,
-        now: Timestamp,
-    ) -> Result<Option<Run>> {
-        let mut items = held(&self.items);
-        let key = (job.clone(), number);
-        if let Some(run) = items.runs.get_mut(&key) {
-            let before = run.clone();
-            run.stop_requested = true;
-            return Ok(Some(before));
-        }
-        let Some(node) = items.nodes.get(node) else { return Ok(None) };
-        let tombstone = Run::tombstone(job.clone(), number, node, now);
-        items.runs.insert(key, tombstone);
-        Ok(None)
-    }
-
-    async fn finish_run(&self, job: &JobId, number: u32, result: &RunResult) -> Result<bool> {
-        let mut items = held(&self.items);
-        let Some(run) = items.runs.get_mut(&(job.clone(), number)) else { return Ok(false) };
-        if run.result.is_some() {
-            return Ok(false);
-        }
-        run.result = Some(result.clone());
-        if let Some(job) = items.jobs.get_mut(job).filter(|job| !job.state.is_terminal()) {
-            job.news_at = Some(result.finished_at);
-            let id = job.id.clone();
-            items.swept.remove(&id);
-        }
-        Ok(true)
-    }
-
-    async fn pins(&self, node: &NodeId) -> Result<Option<HostPins>> {
-        Ok(held(&self.items).pins.get(node).cloned())
-    }
-
-    async fn put_pins(
-        &self,
-        node: &NodeId,
-        expected: Option<&HostPins>,
-        pins: &HostPins,
-    ) -> Result<bool> {
-        let mut items = held(&self.items);
-        if items.pins.get(node) != expected {
-            return Ok(false);
-        }
-        items.pins.insert(node.clone(), pins.clone());
-        Ok(true)
-    }
-
-    async fn append_timeline(&self, job: &JobId, entries: &[TimelineEntry]) -> Result<()> {
-        for entry in entries {
-            check_size(job.as_str(), entry, MAX_ITEM_BYTES)?;
-        }
-        held(&self.items).timeline.entry(job.clone()).or_default().extend(entries.iter().cloned());
-        Ok(())
-    }
-
-    async fn append_log(&self, job: &JobId, run: u32, sequence: u32, text: &str) -> Result<()> {
-        if text.len() > MAX_ITEM_BYTES {
-            return Err(StoreError::TooLarge { key: job.to_string(), bytes: text.len() });
-        }
-        let mut items = held(&self.items);
-        items.log.entry(job.clone()).or_default().insert((run, sequence), text.to_owned());
-        Ok(())
+        self.change(WRITE, |items| {
+            items.connections.insert(connection.name.clone(), connection.clone());
+            Ok(())
+        })
+        .await
     }
 }

@@ -17,8 +17,8 @@ use nodeyard_engine::store::{
 };
 
 use crate::{
-    held,
-    store::{Items, MemoryStore},
+    faults::Fault,
+    store::{Items, MemoryStore, WRITE},
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -45,20 +45,19 @@ fn known(items: &Items, key: &IdempotencyKey) -> Option<Accepted> {
     Some(Accepted::Replayed(Box::new(Loaded { job, node })))
 }
 
-impl ApiStore for MemoryStore {
-    async fn accept(&self, acceptance: &Acceptance) -> Result<Accepted> {
-        let mut items = held(&self.items);
-        if let Some(accepted) = acceptance.idempotency.as_ref().and_then(|key| known(&items, key)) {
-            return Ok(accepted);
+impl Items {
+    fn accept(&mut self, acceptance: &Acceptance) -> Accepted {
+        if let Some(accepted) = acceptance.idempotency.as_ref().and_then(|key| known(self, key)) {
+            return accepted;
         }
         let job = &acceptance.job;
         match &acceptance.new_node {
             Some(node) => {
-                items.nodes.insert(node.id.clone(), node.clone());
+                self.nodes.insert(node.id.clone(), node.clone());
             }
             None => {
-                let Some(node) = items.nodes.get_mut(&job.node_id) else {
-                    return Ok(Accepted::NodeBusy { open_job: None });
+                let Some(node) = self.nodes.get_mut(&job.node_id) else {
+                    return Accepted::NodeBusy { open_job: None };
                 };
                 match (&node.open_job, &node.queued_release) {
                     (None, _) => node.open_job = Some(job.id.clone()),
@@ -66,21 +65,79 @@ impl ApiStore for MemoryStore {
                         node.queued_release = Some(job.id.clone());
                     }
                     (Some(open), _) => {
-                        return Ok(Accepted::NodeBusy { open_job: Some(open.clone()) });
+                        return Accepted::NodeBusy { open_job: Some(open.clone()) };
                     }
                 }
             }
         }
         if let Some(key) = &acceptance.idempotency {
-            items.idempotency.insert(key.key.clone(), (key.body.clone(), job.id.clone()));
+            self.idempotency.insert(key.key.clone(), (key.body.clone(), job.id.clone()));
         }
-        items.jobs.insert(job.id.clone(), job.clone());
-        items.audit.push(acceptance.audit.clone());
-        Ok(Accepted::New)
+        self.jobs.insert(job.id.clone(), job.clone());
+        self.audit.push(acceptance.audit.clone());
+        Accepted::New
+    }
+
+    fn request_cancel(
+        &mut self,
+        job: &JobId,
+        if_version: Option<u64>,
+        now: Timestamp,
+        audit: &AuditEntry,
+    ) -> bool {
+        let Some(job) = self.jobs.get_mut(job) else { return false };
+        let fits = if_version.is_none_or(|version| version == job.version);
+        if job.state.is_terminal() || !fits {
+            return false;
+        }
+        job.cancel_requested_at.get_or_insert(now);
+        job.news_at = Some(now);
+        let id = job.id.clone();
+        self.swept.remove(&id);
+        self.audit.push(audit.clone());
+        true
+    }
+
+    fn set_labels(
+        &mut self,
+        id: &NodeId,
+        expected: &BTreeMap<String, String>,
+        labels: &BTreeMap<String, String>,
+        now: Timestamp,
+    ) -> bool {
+        let Some(node) = self.nodes.get_mut(id).filter(|node| node.labels == *expected) else {
+            return false;
+        };
+        node.labels.clone_from(labels);
+        node.updated_at = now;
+        true
+    }
+
+    fn put_token(&mut self, token: &Token, only_first_admin: bool) -> bool {
+        if only_first_admin && self.had_admin {
+            return false;
+        }
+        self.had_admin |= token.scopes.contains(&Scope::Admin);
+        self.tokens.push(token.clone());
+        true
+    }
+
+    fn delete_token(&mut self, id: &TokenId) -> bool {
+        let before = self.tokens.len();
+        self.tokens.retain(|token| token.id != *id);
+        self.tokens.len() < before
+    }
+}
+
+const READ: Fault = Fault::ReadUnavailable;
+
+impl ApiStore for MemoryStore {
+    async fn accept(&self, acceptance: &Acceptance) -> Result<Accepted> {
+        self.change(WRITE, |items| Ok(items.accept(acceptance))).await
     }
 
     async fn replay(&self, key: &IdempotencyKey) -> Result<Option<Accepted>> {
-        Ok(known(&held(&self.items), key))
+        self.look(READ, |items| Ok(known(items, key))).await
     }
 
     async fn request_cancel(
@@ -90,22 +147,11 @@ impl ApiStore for MemoryStore {
         now: Timestamp,
         audit: &AuditEntry,
     ) -> Result<bool> {
-        let mut items = held(&self.items);
-        let Some(job) = items.jobs.get_mut(job) else { return Ok(false) };
-        let fits = if_version.is_none_or(|version| version == job.version);
-        if job.state.is_terminal() || !fits {
-            return Ok(false);
-        }
-        job.cancel_requested_at.get_or_insert(now);
-        job.news_at = Some(now);
-        let id = job.id.clone();
-        items.swept.remove(&id);
-        items.audit.push(audit.clone());
-        Ok(true)
+        self.change(WRITE, |items| Ok(items.request_cancel(job, if_version, now, audit))).await
     }
 
     async fn node(&self, id: &NodeId) -> Result<Option<Node>> {
-        Ok(held(&self.items).nodes.get(id).cloned())
+        self.look(READ, |items| Ok(items.nodes.get(id).cloned())).await
     }
 
     async fn set_labels(
@@ -115,72 +161,68 @@ impl ApiStore for MemoryStore {
         labels: &BTreeMap<String, String>,
         now: Timestamp,
     ) -> Result<bool> {
-        let mut items = held(&self.items);
-        let Some(node) = items.nodes.get_mut(id).filter(|node| node.labels == *expected) else {
-            return Ok(false);
-        };
-        node.labels.clone_from(labels);
-        node.updated_at = now;
-        Ok(true)
+        self.change(WRITE, |items| Ok(items.set_labels(id, expected, labels, now))).await
     }
 
     async fn nodes(&self, filter: &NodeFilter, page: &PageRequest) -> Paged<Node> {
-        let nodes =
-            held(&self.items).nodes.values().filter(|node| filter.matches(node)).cloned().collect();
-        page_of(nodes, page)
+        self.look(READ, |items| {
+            let nodes = items.nodes.values().filter(|node| filter.matches(node));
+            page_of(nodes.cloned().collect(), page)
+        })
+        .await
     }
 
     async fn jobs(&self, filter: &JobFilter, page: &PageRequest) -> Paged<Job> {
-        let jobs =
-            held(&self.items).jobs.values().filter(|job| filter.matches(job)).cloned().collect();
-        page_of(jobs, page)
+        self.look(READ, |items| {
+            let jobs = items.jobs.values().filter(|job| filter.matches(job));
+            page_of(jobs.cloned().collect(), page)
+        })
+        .await
     }
 
     async fn timeline(&self, job: &JobId, page: &PageRequest) -> Paged<TimelineEntry> {
-        page_of(self.history(job), page)
+        let entries =
+            |items: &Items| page_of(items.timeline.get(job).cloned().unwrap_or_default(), page);
+        self.look(READ, entries).await
     }
 
     async fn log(&self, job: &JobId, page: &PageRequest) -> Paged<String> {
-        let pieces = held(&self.items)
-            .log
-            .get(job)
-            .map(|pieces| pieces.values().cloned().collect())
-            .unwrap_or_default();
-        page_of(pieces, page)
+        self.look(READ, |items| {
+            let pieces = items.log.get(job).into_iter().flat_map(BTreeMap::values);
+            page_of(pieces.cloned().collect(), page)
+        })
+        .await
     }
 
     async fn connections(&self) -> Result<Vec<Connection>> {
-        Ok(held(&self.items).connections.values().cloned().collect())
+        self.look(READ, |items| Ok(items.connections.values().cloned().collect())).await
     }
 
     async fn delete_connection(&self, name: &ConnectionName) -> Result<()> {
-        held(&self.items).connections.remove(name);
-        Ok(())
+        self.change(WRITE, |items| {
+            items.connections.remove(name);
+            items.paces.remove(name);
+            Ok(())
+        })
+        .await
     }
 
     async fn token_by_hash(&self, hash: &str) -> Result<Option<Token>> {
-        let items = held(&self.items);
-        Ok(items.tokens.iter().find(|token| token.secret_hash == hash).cloned())
+        self.look(READ, |items| {
+            Ok(items.tokens.iter().find(|token| token.secret_hash == hash).cloned())
+        })
+        .await
     }
 
     async fn tokens(&self) -> Result<Vec<Token>> {
-        Ok(held(&self.items).tokens.clone())
+        self.look(READ, |items| Ok(items.tokens.clone())).await
     }
 
     async fn put_token(&self, token: &Token, only_first_admin: bool) -> Result<bool> {
-        let mut items = held(&self.items);
-        if only_first_admin && items.had_admin {
-            return Ok(false);
-        }
-        items.had_admin |= token.scopes.contains(&Scope::Admin);
-        items.tokens.push(token.clone());
-        Ok(true)
+        self.change(WRITE, |items| Ok(items.put_token(token, only_first_admin))).await
     }
 
     async fn delete_token(&self, id: &TokenId) -> Result<bool> {
-        let mut items = held(&self.items);
-        let before = items.tokens.len();
-        items.tokens.retain(|token| token.id != *id);
-        Ok(items.tokens.len() < before)
+        self.change(WRITE, |items| Ok(items.delete_token(id))).await
     }
 }
