@@ -7,6 +7,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use nodeyard_domain::{
     connection::ConnectionName,
     id::{JobId, NodeId},
+    orphan::OrphanId,
 };
 use nodeyard_engine::store::AuditEntry;
 
@@ -28,6 +29,7 @@ pub(super) const LOG_PREFIX: &str = "L#";
 pub(super) const NODE_JOB_PREFIX: &str = "J#";
 pub(super) const CONNECTIONS: &str = "CONNECTION";
 pub(super) const TOKENS: &str = "TOKEN";
+pub(super) const ORPHANS: &str = "ORPHAN";
 pub(super) const JOB_LIST: &str = "JOB";
 pub(super) const NODE_LIST: &str = "NODE";
 
@@ -72,6 +74,14 @@ impl Key {
 
     pub(super) fn token(hash: &str) -> Self {
         Self::new(TOKENS, hash)
+    }
+
+    pub(super) fn orphan(id: &OrphanId) -> Self {
+        Self::new(ORPHANS, id.as_str())
+    }
+
+    pub(super) fn orphan_state() -> Self {
+        Self::new("MARKER", "ORPHAN_CHECK")
     }
 
     pub(super) fn first_admin() -> Self {

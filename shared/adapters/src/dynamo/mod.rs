@@ -12,6 +12,8 @@
 //! | its pace, shared by its jobs | `PACE` | `<name>` | as long |
 //! | API token | `TOKEN` | `<hash>` | until removed |
 //! | that an admin token was stored | `MARKER` | `FIRST_ADMIN` | for ever |
+//! | orphan | `ORPHAN` | `<kind>-<id>@<connection>` | while it is seen |
+//! | the orphan check's own record | `MARKER` | `ORPHAN_CHECK` | for ever |
 //! | idempotency record | `IDEM#<hash>` | `IDEM` | 120 days |
 //! | audit entry | `AUDIT#<day>` | `<time>#<request>#<subject>` | 120 days |
 //!
@@ -37,6 +39,7 @@ mod keys;
 mod list;
 mod log_text;
 mod node_change;
+mod orphan_store;
 mod pace;
 mod row;
 mod run_store;
