@@ -204,7 +204,7 @@ impl<P: Ports> App<P> {
             for job in &found.items {
                 if job.waiting_on == Some(ParkReason::ProviderToken) {
                     // Noted first: the sweep finds it if the wake gets lost.
-                    if let Err(error) = self.store.set_news(&job.id, self.clock.now()).await {
+                    if let Err(error) = self.store.set_news(&job.id, self.now()).await {
                         tracing::warn!(%error, job_id = %job.id, "news not noted");
                     }
                     self.wake(&job.id, WakeReason::Resume).await;
