@@ -12,6 +12,7 @@ mod check;
 pub mod drift;
 mod failure;
 mod group;
+mod inventory;
 pub mod key;
 mod managed_key;
 mod marker;
