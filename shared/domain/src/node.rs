@@ -211,3 +211,90 @@ impl NodeChange {
         node.updated_at = now;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{acceptance, placement::Rung, spec::Profile};
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(1_800_000_000).unwrap()
+    }
+
+    fn node() -> Node {
+        let spec = NodeSpec {
+            name: "web".into(),
+            connection: "main".parse().unwrap(),
+            profile: Profile::Base,
+            vars: serde_json::Map::new(),
+            placement: vec![Rung { server_type: "cx23".into(), location: "fsn1".into() }],
+            image: "debian-13".into(),
+            max_price: None,
+            authorized_keys: Vec::new(),
+            allow_ssh_from: Vec::new(),
+            labels: BTreeMap::new(),
+            keep_on_failure: false,
+            spread: false,
+            prices: vec![Some(Price { monthly_net: 3.49, currency: "EUR".into() })],
+            deadline_secs: 1800,
+        };
+        let ids = (JobId::from_bits(1), NodeId::from_bits(2));
+        acceptance::provision(ids.0, ids.1, spec, "actor", None, now()).1
+    }
+
+    #[test]
+    fn what_is_left_behind_is_released_later_each_time() {
+        let mut node = node();
+        let mut waits = Vec::new();
+        for _ in 0..20 {
+            node.enter(NodeStatus::Releasing, now());
+            assert_eq!(node.release_at, None);
+            node.enter(NodeStatus::CleanupPending, now());
+            waits.push((node.release_at.unwrap() - now()).get_seconds());
+        }
+        assert_eq!(waits[..8], [300, 600, 1200, 2400, 4800, 9600, 19_200, 21_600]);
+        assert!(waits[8..].iter().all(|secs| *secs == 6 * 3600));
+        assert_eq!(node.cleanup_tries, 20);
+    }
+
+    #[test]
+    fn only_being_gone_makes_the_waits_start_anew() {
+        for status in NodeStatus::ALL {
+            let mut node = node();
+            node.enter(NodeStatus::CleanupPending, now());
+            node.enter(*status, now());
+            assert_eq!(node.status, *status);
+            let expected = match status {
+                NodeStatus::Released | NodeStatus::Failed => 0,
+                NodeStatus::CleanupPending => 2,
+                _ => 1,
+            };
+            assert_eq!(node.cleanup_tries, expected, "{status:?}");
+            assert_eq!(node.release_at.is_some(), *status == NodeStatus::CleanupPending);
+        }
+    }
+
+    #[test]
+    fn the_rung_a_server_is_on_sets_the_price() {
+        let (mut node, job) = (node(), JobId::from_bits(1));
+        NodeChange { rung: Some(7), ..NodeChange::default() }.apply(&mut node, &job, now());
+        assert_eq!(node.price, None, "a rung that was never priced");
+        NodeChange { rung: Some(0), ..NodeChange::default() }.apply(&mut node, &job, now());
+        assert_eq!(node.price.unwrap().monthly_net, 3.49);
+    }
+
+    #[test]
+    fn the_turn_passes_to_the_release_that_waits() {
+        let (first, second) = (JobId::from_bits(1), JobId::from_bits(5));
+        let close = NodeChange { close_job: true, ..NodeChange::default() };
+        let mut waited = node();
+        waited.queued_release = Some(second.clone());
+        close.apply(&mut waited, &first, now());
+        assert_eq!((&waited.open_job, &waited.queued_release), (&Some(second.clone()), &None));
+        // One that ends while it waits leaves the open job alone.
+        let mut left = node();
+        left.queued_release = Some(second.clone());
+        close.apply(&mut left, &second, now());
+        assert_eq!((left.open_job, left.queued_release), (Some(first), None));
+    }
+}

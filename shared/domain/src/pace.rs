@@ -27,7 +27,7 @@ pub const GROUP_SIZE: u32 = 10;
 
 /// So long a node counts that the lists, which lag behind, may not show yet, in seconds.
 const RESERVED_SECS: i64 = 60;
-const MAX_RESERVED: usize = 256;
+const MAX_RESERVED: usize = 128;
 
 /// What a call is for: the less it can wait, the deeper it may reach into the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -315,3 +315,6 @@ impl Pace {
         self.key_seen_at.is_some_and(|seen| seen <= now && now < seen + lasts)
     }
 }
+
+#[cfg(test)]
+mod tests;
