@@ -1,0 +1,393 @@
+//! One world from its beginning to its end: what happens next is drawn by chance, poll by poll.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use nodeyard_domain::{code::Code, placement::Rung};
+use nodeyard_testkit::{
+    defects::Defect,
+    faults::Faults,
+    pause::run_to_end,
+    world::{Setup, node_spec},
+};
+
+use super::{deed::Deed, plan::Plan};
+use crate::{
+    coverage::{self, Counts},
+    random::Random,
+    stage::{
+        BATCH, Stage, Tag,
+        judge::{Findings, judge},
+        tasks::{Course, Ending, Tasks},
+        watch::Watch,
+    },
+};
+
+const SWEEP_SECS: i64 = 60;
+const CHECK_SECS: i64 = 300;
+/// What is not over so long after the calm began never will be. A release of what is left behind
+/// may come six hours after the one before.
+const END_SECS: i64 = 20 * 3600;
+/// A world that needs more polls than this does not come to rest.
+const MAX_POLLS: u64 = 3_000_000;
+
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    Sweep,
+    Check,
+    Ask,
+    Deed(Deed),
+    Restore(Deed),
+    Calm,
+}
+
+pub struct Life {
+    pub stage: Stage,
+    pub random: Random,
+    pub(super) plan: Plan,
+    pub(super) rungs: Vec<Rung>,
+    /// Servers that somebody else removed.
+    pub(super) removed: Vec<u64>,
+    pub(super) protected: Vec<u64>,
+    /// Jobs that callers were granted.
+    pub(super) accepted: usize,
+    faults: Faults,
+    watch: Watch,
+    tasks: Tasks,
+    agenda: BTreeMap<(Timestamp, u64), Event>,
+    entries: u64,
+    deeds: BTreeMap<Deed, u64>,
+    others: BTreeMap<&'static str, u64>,
+    calm_at: Timestamp,
+    is_calm: bool,
+}
+
+/// What a world came to.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    pub seed: u64,
+    pub jobs: u64,
+    pub hops: u64,
+    pub polls: u64,
+    pub findings: Findings,
+    pub transitions: Counts,
+    pub faults: Counts,
+    /// Ends of jobs, by kind, state and code.
+    pub ends: Counts,
+}
+
+impl Life {
+    pub fn new(plan: Plan, defect: Option<Defect>) -> Self {
+        let mut random = Random::new(plan.seed ^ 0x6c69_6665);
+        let faults = Faults::seeded(random.seed());
+        for (fault, rate) in &plan.faults {
+            faults.set(*fault, *rate);
+        }
+        let setup =
+            Setup { seed: random.seed(), faults: faults.clone(), defect, ..Setup::default() };
+        let stage = Stage::new(setup, plan.workers);
+        stage.world.provider.set_rate(plan.budget, f64::from(plan.budget) / 3600.0);
+        let start = stage.now();
+        let calm_at = start + SignedDuration::from_secs(plan.calm_secs);
+        let mut life = Self {
+            stage,
+            random,
+            rungs: node_spec().placement,
+            removed: Vec::new(),
+            protected: Vec::new(),
+            accepted: 0,
+            faults,
+            watch: Watch::default(),
+            tasks: Tasks::default(),
+            agenda: BTreeMap::new(),
+            entries: 0,
+            deeds: BTreeMap::new(),
+            others: BTreeMap::new(),
+            calm_at,
+            is_calm: false,
+            plan,
+        };
+        for worker in 0..life.plan.workers {
+            let skew = life.random.between(-life.plan.skew_secs, life.plan.skew_secs);
+            life.stage.set_skew(worker, skew);
+        }
+        life.plan_ahead();
+        life
+    }
+
+    fn plan_ahead(&mut self) {
+        self.enter(0, Event::Ask);
+        self.enter(SWEEP_SECS, Event::Sweep);
+        self.enter(CHECK_SECS, Event::Check);
+        self.enter(self.plan.calm_secs, Event::Calm);
+        for (deed, every_secs) in self.plan.deeds.clone() {
+            let secs = self.random.between(0, 2 * every_secs);
+            self.enter(secs, Event::Deed(deed));
+        }
+    }
+
+    /// Enters something into the agenda, `secs` from now.
+    fn enter(&mut self, secs: i64, event: Event) {
+        self.entries += 1;
+        let at = self.stage.now() + SignedDuration::from_secs(secs);
+        self.agenda.insert((at, self.entries), event);
+    }
+
+    /// Lives to the end and is judged.
+    pub fn run(mut self) -> Outcome {
+        // What an earlier world on this thread has left.
+        drop(coverage::take_transitions());
+        let end = self.calm_at + SignedDuration::from_secs(END_SECS);
+        let mut polls = 0;
+        while polls < MAX_POLLS && self.stage.now() < end {
+            self.happen();
+            if self.go_on() {
+                polls += 1;
+            } else if self.is_over() || !self.wait() {
+                break;
+            }
+        }
+        self.outcome(polls)
+    }
+
+    /// What the agenda has for now.
+    fn happen(&mut self) {
+        while let Some(entry) =
+            self.agenda.first_entry().filter(|it| it.key().0 <= self.stage.now())
+        {
+            match entry.remove() {
+                Event::Sweep => {
+                    if self.stage.has_overdue() {
+                        self.stage.begin_sweep();
+                    }
+                    self.enter(SWEEP_SECS, Event::Sweep);
+                }
+                Event::Check => {
+                    // A check that fails is made again in five minutes.
+                    let _ = run_to_end(self.stage.world.check_connection());
+                    self.enter(CHECK_SECS, Event::Check);
+                }
+                Event::Ask => self.ask_next(),
+                Event::Deed(deed) => self.do_deed(deed),
+                Event::Restore(deed) => self.restore(deed),
+                Event::Calm => self.calm_down(),
+            }
+        }
+        let mut random = self.random.clone();
+        let bad_runs = if self.is_calm { 0 } else { self.plan.bad_runs };
+        self.tasks.look(&self.stage, || course(&mut random, bad_runs));
+        self.random = random;
+        self.tasks.end_due(&mut self.stage, 0);
+    }
+
+    fn ask_next(&mut self) {
+        self.ask();
+        if self.accepted < self.plan.jobs {
+            let mean = self.plan.traffic_secs / self.plan.jobs.max(1) as i64;
+            // Some come all at once.
+            let secs = if self.random.chance(300) { 0 } else { self.random.between(0, 2 * mean) };
+            self.enter(secs, Event::Ask);
+        }
+    }
+
+    fn do_deed(&mut self, deed: Deed) {
+        if self.is_calm {
+            return;
+        }
+        *self.deeds.entry(deed).or_default() += 1;
+        if let Some(secs) = self.perform(deed) {
+            self.enter(secs, Event::Restore(deed));
+        }
+        let every = self.plan.deeds.iter().find(|(known, _)| *known == deed);
+        if let Some((_, secs)) = every {
+            let secs = self.random.between(1, 2 * secs);
+            self.enter(secs, Event::Deed(deed));
+        }
+    }
+
+    /// Faults end, and everything that was taken is given back.
+    fn calm_down(&mut self) {
+        self.is_calm = true;
+        self.faults.clear();
+        for deed in Deed::ALL {
+            self.restore(*deed);
+        }
+        self.stage.world.runner.set_stop_secs(0);
+        self.replace_token();
+    }
+
+    /// A token is stored by an operator: the connection is connected, and parked jobs resume.
+    pub(super) fn replace_token(&mut self) {
+        let _ = run_to_end(self.stage.world.check_connection());
+        run_to_end(self.stage.world.resume_parked());
+    }
+
+    /// One poll, or one batch handed out. False when nothing can go on now.
+    fn go_on(&mut self) -> bool {
+        if self.random.chance(150) && self.hand_out() {
+            return true;
+        }
+        let Some(index) = self.runnable() else { return self.hand_out() };
+        if self.disturbed(index) {
+            return true;
+        }
+        let flying = self.stage.hops.len();
+        self.stage.poll(index);
+        if self.stage.hops.len() < flying {
+            self.watch.look(&self.stage);
+        }
+        if self.random.chance(300) {
+            let millis = self.random.between(1, 60);
+            self.stage.advance_millis(millis);
+        }
+        true
+    }
+
+    /// Gives a batch to a worker that has none. False when there is no wake or no such worker.
+    fn hand_out(&mut self) -> bool {
+        let visible = self.stage.world.queue.visible();
+        let count = self.stage.workers.len();
+        let first = self.random.below(count);
+        let mut workers = (0..count).map(|offset| (first + offset) % count);
+        let Some(worker) = workers.find(|worker| !self.stage.is_busy(*worker)) else {
+            return false;
+        };
+        if visible == 0 {
+            return false;
+        }
+        for taken in 0..=self.random.below(visible.min(BATCH)) {
+            let index = self.random.below(visible - taken);
+            self.stage.deliver(worker, index);
+        }
+        true
+    }
+
+    /// Something in flight that is not stalled. Who has been at it too long is ended.
+    fn runnable(&mut self) -> Option<usize> {
+        let now = self.stage.now();
+        let count = self.stage.hops.len();
+        if count == 0 {
+            return None;
+        }
+        let first = self.random.below(count);
+        for offset in 0..count {
+            let index = (first + offset) % count;
+            match self.stage.hops.tag(index) {
+                Some(Tag::Hop(hop)) if secs_since(hop.since, now) >= self.plan.time_out_secs => {
+                    let worker = hop.worker;
+                    self.count("Worker timed out");
+                    self.stage.kill(worker);
+                    return None;
+                }
+                Some(Tag::Hop(hop)) if hop.stalled_until.is_some_and(|until| until > now) => {}
+                Some(_) => return Some(index),
+                None => return None,
+            }
+        }
+        None
+    }
+
+    /// A worker dies or stalls before this poll, perhaps.
+    fn disturbed(&mut self, index: usize) -> bool {
+        if self.is_calm {
+            return false;
+        }
+        let (killed, stalled) = (self.plan.killed, self.plan.stalled);
+        let secs = self.random.between(1, self.plan.time_out_secs);
+        let until = self.stage.now() + SignedDuration::from_secs(secs);
+        let Some(Tag::Hop(hop)) = self.stage.hops.tag_mut(index) else { return false };
+        if self.random.chance(killed) {
+            let worker = hop.worker;
+            self.count("Worker killed");
+            self.stage.kill(worker);
+            return true;
+        }
+        if self.random.chance(stalled) {
+            hop.stalled_until = Some(until);
+            self.count("Worker stalled");
+            return true;
+        }
+        false
+    }
+
+    /// Lets time pass until something can go on. False when nothing ever will.
+    fn wait(&mut self) -> bool {
+        let now = self.stage.now();
+        let stalled = self.stage.hops.tags().filter_map(|tag| match tag {
+            Tag::Hop(hop) => hop.stalled_until,
+            _ => None,
+        });
+        let next = stalled
+            .chain(self.stage.world.queue.next_visible_at())
+            .chain(self.tasks.next_end())
+            .chain(self.agenda.keys().next().map(|key| key.0))
+            .filter(|at| *at > now)
+            .min();
+        if let Some(at) = next {
+            self.stage.world.clock.advance_to(at);
+        }
+        next.is_some()
+    }
+
+    /// Calm, and nothing is left to do.
+    fn is_over(&self) -> bool {
+        self.is_calm
+            && self.accepted >= self.plan.jobs
+            && self.stage.hops.is_empty()
+            && self.stage.is_settled()
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.others.entry(what).or_default() += 1;
+    }
+
+    fn outcome(mut self, polls: u64) -> Outcome {
+        let findings = judge(&self.stage, &mut self.watch, &self.removed, self.calm_at);
+        let mut faults = Counts::new();
+        for (fault, count) in self.faults.counts() {
+            faults.insert(fault.name().to_owned(), count);
+        }
+        for (deed, count) in &self.deeds {
+            faults.insert(deed.name().to_owned(), *count);
+        }
+        for (what, count) in &self.others {
+            faults.insert((*what).to_owned(), *count);
+        }
+        let mut ends = Counts::new();
+        for job in self.stage.world.store.all_jobs() {
+            let code = job.error.as_ref().map_or("", |error| error.code.as_str());
+            *ends.entry(format!("{:?} {:?} {code}", job.kind, job.state)).or_default() += 1;
+        }
+        Outcome {
+            seed: self.plan.seed,
+            jobs: ends.values().sum(),
+            hops: self.stage.tally.hops,
+            polls,
+            findings,
+            transitions: coverage::take_transitions(),
+            faults,
+            ends,
+        }
+    }
+}
+
+fn secs_since(then: Timestamp, now: Timestamp) -> i64 {
+    now.as_second() - then.as_second()
+}
+
+/// How long a run takes, and how it ends.
+fn course(random: &mut Random, bad_runs: u32) -> Course {
+    let secs = *random.pick(&[5, 40, 40, 90, 300]);
+    if !random.chance(bad_runs) {
+        return (secs, Ending::Ready);
+    }
+    let endings = [
+        Ending::NotReady,
+        Ending::Fails(Code::AnsibleHostFailed),
+        Ending::Fails(Code::AnsibleHostUnreachable),
+        Ending::Fails(Code::AnsibleTimeout),
+        Ending::Dies { is_told: true },
+        Ending::Dies { is_told: false },
+    ];
+    (secs, *random.pick(&endings))
+}

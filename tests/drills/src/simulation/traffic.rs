@@ -1,0 +1,71 @@
+//! What callers ask a world for: nodes, work on them, releases, and second thoughts.
+
+use nodeyard_domain::{
+    id::JobId,
+    job::JobKind,
+    node::{Node, NodeStatus},
+};
+
+use super::life::Life;
+
+impl Life {
+    /// One request. Those that are refused count as none.
+    pub(super) fn ask(&mut self) {
+        let node = self.some_node(|_| true);
+        match node {
+            Some(node) if !self.random.chance(500) => self.ask_about(&node),
+            _ => self.ask_for_node(),
+        }
+    }
+
+    fn ask_for_node(&mut self) {
+        let keep_on_failure = self.random.chance(150);
+        let spread = self.random.chance(200);
+        let rungs = 1 + self.random.below(self.rungs.len());
+        let deadline_secs = *self.random.pick(&[300, 900, 1800, 1800, 1800, 3600]);
+        self.stage.provision(|spec| {
+            spec.keep_on_failure = keep_on_failure;
+            spec.spread = spread;
+            spec.placement.truncate(rungs);
+            spec.deadline_secs = deadline_secs;
+        });
+        self.accepted += 1;
+    }
+
+    fn ask_about(&mut self, node: &Node) {
+        let draw = self.random.below(100);
+        match &node.open_job {
+            // As DELETE /nodes/{id} does: a provision is cancelled, other work as well, and then
+            // the node is released.
+            Some(open) if draw < 40 => {
+                self.stage.cancel(open);
+                if !self.is_provision(open) {
+                    self.work(JobKind::NodeRelease, node);
+                }
+            }
+            Some(open) if draw < 70 => drop(self.stage.cancel(open)),
+            None if draw < 40 && !node.status.is_gone() => self.work(JobKind::NodeRelease, node),
+            None if matches!(
+                node.status,
+                NodeStatus::Ready | NodeStatus::NotReady | NodeStatus::Kept
+            ) =>
+            {
+                self.work(JobKind::NodeConfigure, node);
+            }
+            _ => self.ask_for_node(),
+        }
+    }
+
+    fn work(&mut self, kind: JobKind, node: &Node) {
+        if self.stage.work(kind, &node.id).is_some() {
+            self.accepted += 1;
+        }
+    }
+
+    fn is_provision(&self, job: &JobId) -> bool {
+        self.stage
+            .world
+            .store
+            .with_jobs(|jobs| jobs.get(job).is_some_and(|job| job.kind == JobKind::NodeProvision))
+    }
+}

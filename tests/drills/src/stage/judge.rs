@@ -1,0 +1,145 @@
+//! The verdict on a world that has come to its end. Servers are counted in the cloud's own books;
+//! our records are asked only what is to become of each.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use nodeyard_domain::{
+    id::NodeId,
+    job::Job,
+    node::{Node, NodeStatus},
+    step::Policy,
+};
+
+use super::{Stage, watch::Watch};
+
+/// A job item never grows above this.
+const MAX_JOB_BYTES: usize = 8 * 1024;
+/// Two sweeps at most until a lost wake is repaired, in seconds.
+const SWEEPS_SECS: i64 = 150;
+
+/// What is wrong, by what it is.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    pub duplicates: Vec<String>,
+    pub orphans: Vec<String>,
+    pub stuck: Vec<String>,
+    /// Any other invariant.
+    pub broken: Vec<String>,
+}
+
+impl Findings {
+    pub fn is_clean(&self) -> bool {
+        self.all().next().is_none()
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &String> {
+        let Self { duplicates, orphans, stuck, broken } = self;
+        duplicates.iter().chain(orphans).chain(stuck).chain(broken)
+    }
+}
+
+/// Judges a stage at its end.
+///
+/// `disturbed` are servers that somebody else removed, so that making another was right; `calm_at`
+/// is when the last fault ended: no job can be held to a limit before that.
+pub fn judge(stage: &Stage, watch: &mut Watch, removed: &[u64], calm_at: Timestamp) -> Findings {
+    watch.conclude(stage);
+    let mut findings = Findings {
+        duplicates: std::mem::take(&mut watch.doubled),
+        broken: std::mem::take(&mut watch.broken),
+        ..Findings::default()
+    };
+    findings.broken.extend(stage.panics.iter().map(|told| format!("a worker panicked: {told}")));
+    let bytes = stage.world.store.largest_job_bytes();
+    if bytes > MAX_JOB_BYTES {
+        findings.broken.push(format!("a job item had {bytes} bytes"));
+    }
+    let nodes: BTreeMap<NodeId, Node> =
+        stage.world.store.all_nodes().into_iter().map(|node| (node.id.clone(), node)).collect();
+    servers(stage, &nodes, removed, &mut findings);
+    for job in stage.world.store.all_jobs() {
+        let late = ended_late(&job, &stage.world.driver.policy, calm_at);
+        if !job.state.is_terminal() {
+            findings.stuck.push(format!(
+                "{} ({:?}) stands at {:?}, waiting on {:?}",
+                job.id, job.kind, job.step, job.waiting_on
+            ));
+        } else if let Some(secs) = late {
+            findings.stuck.push(format!("{} ({:?}) ended {secs} s too late", job.id, job.kind));
+        }
+    }
+    for node in nodes.values() {
+        if node.status == NodeStatus::CleanupPending {
+            findings.stuck.push(format!("{} is still to be cleaned up", node.id));
+        }
+        if node.open_job.is_some() || node.queued_release.is_some() {
+            findings.stuck.push(format!("{} ({:?}) is never free", node.id, node.status));
+        }
+    }
+    findings
+}
+
+/// By how many seconds a job has missed the limit of its kind.
+fn ended_late(job: &Job, policy: &Policy, calm_at: Timestamp) -> Option<i64> {
+    let limit = job.deadline_at.max(calm_at)
+        + SignedDuration::from_secs(policy.undo_limit_secs + SWEEPS_SECS);
+    let late = job.finished_at?.as_second() - limit.as_second();
+    (late > 0).then_some(late)
+}
+
+fn servers(
+    stage: &Stage,
+    nodes: &BTreeMap<NodeId, Node>,
+    removed: &[u64],
+    findings: &mut Findings,
+) {
+    let books = stage.world.provider.books();
+    let by_name: BTreeMap<&str, &Node> =
+        nodes.iter().map(|(id, node)| (id.as_str(), node)).collect();
+    let mut made: BTreeMap<(&str, &str), Vec<u64>> = BTreeMap::new();
+    for server in &books.servers {
+        let owner = server.node().and_then(|node| by_name.get(node).copied());
+        let on_record = |node: &&Node| node.server.as_ref().is_some_and(|it| it.id == server.id);
+        if !server.ours {
+            if server.gone_at.is_some() && !removed.contains(&server.id) {
+                findings.broken.push(format!("foreign server {} was deleted", server.id));
+            }
+            if let Some(node) = nodes.values().find(on_record) {
+                findings.broken.push(format!("{} adopted foreign server {}", node.id, server.id));
+            }
+            continue;
+        }
+        if !removed.contains(&server.id) {
+            let nonce = server.nonce().unwrap_or_default();
+            made.entry((&server.name, nonce)).or_default().push(server.id);
+        }
+        if server.gone_at.is_some() {
+            continue;
+        }
+        match owner {
+            Some(node) if on_record(&node) && may_own(node.status) => {}
+            Some(node) => findings.orphans.push(format!(
+                "server {} is alive; {} is {:?} and has {:?} on record",
+                server.id,
+                node.id,
+                node.status,
+                node.server.as_ref().map(|server| server.id)
+            )),
+            None => findings.orphans.push(format!("server {} belongs to no node", server.id)),
+        }
+    }
+    for ((name, nonce), ids) in made {
+        if ids.len() > 1 {
+            findings.duplicates.push(format!("{name}: attempt {nonce} made servers {ids:?}"));
+        }
+    }
+}
+
+/// Statuses in which a node without an open job may have a server.
+fn may_own(status: NodeStatus) -> bool {
+    matches!(
+        status,
+        NodeStatus::Ready | NodeStatus::NotReady | NodeStatus::Kept | NodeStatus::CleanupPending
+    )
+}

@@ -1,0 +1,287 @@
+//! A world whose workers are polled by hand: wakes are handed out, hops go on poll by poll,
+//! workers die, container tasks end.
+//!
+//! Must not: choose anything by itself. What happens next is the drill's to say.
+
+pub mod judge;
+pub mod tasks;
+pub mod watch;
+
+use std::rc::Rc;
+
+use jiff::{SignedDuration, Timestamp};
+use nodeyard_domain::{
+    connection::Connection,
+    id::{JobId, NodeId},
+    job::JobKind,
+    spec::NodeSpec,
+    wake::Wake,
+};
+use nodeyard_engine::{
+    Clock as _, Handled,
+    driver::DriverError,
+    queue::WakeQueue as _,
+    store::{JobStore as _, StoreError},
+    sweep::{GRACE_SECS, sweep},
+};
+use nodeyard_testkit::{
+    pause::run_to_end,
+    world::{Setup, SimulatedDriver, World},
+};
+
+use crate::executor::{Executor, Polled};
+
+/// A worker's invocation is ended after this long, in seconds (the template's time-out).
+pub const TIME_OUT_SECS: i64 = 60;
+/// The most wakes of one batch (the template's batch size).
+pub const BATCH: usize = 10;
+
+/// A wake in a worker's hands.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub worker: usize,
+    pub wake: Wake,
+    pub receipt: u64,
+    pub since: Timestamp,
+    /// The worker does not get on before this time.
+    pub stalled_until: Option<Timestamp>,
+}
+
+/// What a future in flight is.
+#[derive(Debug, Clone)]
+pub enum Tag {
+    Hop(Delivery),
+    Sweep,
+    /// A container task tells its result.
+    Telling {
+        job: JobId,
+        number: u32,
+    },
+}
+
+pub enum Ended {
+    Hop(Result<Handled, DriverError>),
+    Sweep(Result<(), StoreError>),
+    Told,
+}
+
+/// One function instance: it works on one batch at a time.
+pub struct Worker {
+    pub driver: Rc<SimulatedDriver>,
+    /// Wakes of the batch that come last, one by one.
+    last: Vec<Delivery>,
+}
+
+/// How often what was seen.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tally {
+    pub hops: u64,
+    /// Hops that told an error: their wakes come again.
+    pub errors: u64,
+    pub panics: u64,
+    pub killed: u64,
+}
+
+pub struct Stage {
+    pub world: World,
+    pub workers: Vec<Worker>,
+    pub hops: Executor<Tag, Ended>,
+    pub tally: Tally,
+    /// Panics that nobody planted.
+    pub panics: Vec<String>,
+}
+
+impl Stage {
+    pub fn new(setup: Setup, workers: usize) -> Self {
+        let world = run_to_end(World::build(setup));
+        let workers = (0..workers).map(|_| worker_of(&world)).collect();
+        Self {
+            world,
+            workers,
+            hops: Executor::default(),
+            tally: Tally::default(),
+            panics: Vec::new(),
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.world.clock.now()
+    }
+
+    pub fn advance_millis(&self, millis: i64) {
+        self.world.clock.advance(SignedDuration::from_millis(millis));
+    }
+
+    pub fn provision(&mut self, change: impl FnOnce(&mut NodeSpec)) -> (JobId, NodeId) {
+        run_to_end(self.world.provision(change))
+    }
+
+    /// Accepts a job on a node that exists; `None` when the node is busy.
+    pub fn work(&mut self, kind: JobKind, node: &NodeId) -> Option<JobId> {
+        run_to_end(self.world.work(kind, node))
+    }
+
+    pub fn cancel(&self, job: &JobId) -> bool {
+        run_to_end(self.world.cancel(job))
+    }
+
+    /// True while a worker has a batch.
+    pub fn is_busy(&self, worker: usize) -> bool {
+        self.hops.tags().any(|tag| matches!(tag, Tag::Hop(hop) if hop.worker == worker))
+    }
+
+    /// Hands a worker the visible wake at `index`.
+    pub fn deliver(&mut self, worker: usize, index: usize) -> Option<Wake> {
+        let received = self.world.queue.receive(index)?;
+        let hop = Delivery {
+            worker,
+            wake: received.wake,
+            receipt: received.receipt,
+            since: self.now(),
+            stalled_until: None,
+        };
+        let driver = self.workers[worker].driver.clone();
+        let (wake, told) = (hop.wake.clone(), hop.wake.clone());
+        let run = async move { Ended::Hop(driver.handle_in_company(&wake).await) };
+        self.hops.start(Tag::Hop(hop), run);
+        Some(told)
+    }
+
+    fn deliver_alone(&mut self, hop: Delivery) {
+        let driver = self.workers[hop.worker].driver.clone();
+        let wake = hop.wake.clone();
+        self.hops.start(Tag::Hop(hop), async move { Ended::Hop(driver.handle(&wake).await) });
+    }
+
+    /// Begins a sweep, as the schedule does.
+    pub fn begin_sweep(&mut self) {
+        let driver = self.workers[0].driver.clone();
+        self.hops.start(Tag::Sweep, async move {
+            let now = driver.clock.now();
+            Ended::Sweep(sweep(&driver.store, &driver.queue, now).await.map(drop))
+        });
+    }
+
+    /// Polls one future in flight once, and sees to what its end asks for.
+    pub fn poll(&mut self, index: usize) {
+        match self.hops.poll(index) {
+            Polled::Pending => {}
+            Polled::Done { tag: Tag::Hop(hop), output: Ended::Hop(result) } => {
+                self.tally.hops += 1;
+                match result {
+                    Ok(Handled::ToBeAlone) => self.workers[hop.worker].last.push(hop.clone()),
+                    Ok(_) => drop(self.world.queue.ack(hop.receipt)),
+                    // Reported alone: the wake comes again.
+                    Err(_) => self.tally.errors += 1,
+                }
+                self.next_of_batch(hop.worker);
+            }
+            Polled::Done { .. } => {}
+            Polled::Panicked { tag, message } => {
+                self.tally.panics += 1;
+                if !message.contains("planted") {
+                    self.panics.push(message);
+                }
+                if let Tag::Hop(hop) = tag {
+                    self.next_of_batch(hop.worker);
+                }
+            }
+        }
+    }
+
+    fn next_of_batch(&mut self, worker: usize) {
+        if !self.is_busy(worker)
+            && let Some(hop) = self.workers[worker].last.pop()
+        {
+            self.deliver_alone(hop);
+        }
+    }
+
+    /// A worker's process ends where it stands: its wakes come again when they were hidden long
+    /// enough. Another process takes its place.
+    pub fn kill(&mut self, worker: usize) {
+        self.tally.killed += 1;
+        let mut index = 0;
+        while let Some(tag) = self.hops.tag(index) {
+            if matches!(tag, Tag::Hop(hop) if hop.worker == worker) {
+                self.hops.kill(index);
+            } else {
+                index += 1;
+            }
+        }
+        self.workers[worker] = worker_of(&self.world);
+    }
+
+    /// A wake comes once more, to another worker: there is no receipt for it.
+    pub fn deliver_copy(&mut self, worker: usize, wake: &Wake) {
+        self.deliver_alone(Delivery {
+            worker,
+            wake: wake.clone(),
+            receipt: 0,
+            since: self.now(),
+            stalled_until: None,
+        });
+    }
+
+    /// Polls everything to its end that is no worker's hop.
+    pub fn run_others(&mut self) {
+        while let Some(index) = self.hops.position(|tag| !matches!(tag, Tag::Hop(_))) {
+            self.poll(index);
+        }
+    }
+
+    /// Where a worker's hop is among what is in flight.
+    pub fn hop_of(&self, worker: usize) -> Option<usize> {
+        self.hops.position(|tag| matches!(tag, Tag::Hop(hop) if hop.worker == worker))
+    }
+
+    /// Whether a sweep would find anything.
+    pub fn has_overdue(&self) -> bool {
+        let now = self.now();
+        let overdue = now - SignedDuration::from_secs(GRACE_SECS);
+        let store = &self.world.store;
+        store.with_jobs(|jobs| {
+            jobs.values().any(|job| job.look_at().is_some_and(|at| at <= overdue))
+        }) || store.with_nodes(|nodes| {
+            nodes.values().any(|node| node.release_at.is_some_and(|at| at <= now))
+        })
+    }
+
+    /// Nothing is left to do, and no wake is on its way.
+    pub fn is_settled(&self) -> bool {
+        self.world.store.is_at_rest() && self.world.queue.next_visible_at().is_none()
+    }
+
+    /// How far a worker's clock is off, in seconds.
+    pub fn set_skew(&self, worker: usize, secs: i64) {
+        self.workers[worker].driver.clock.set_skew(SignedDuration::from_secs(secs));
+    }
+
+    fn connection(&self) -> Option<Connection> {
+        let store = &self.world.store;
+        run_to_end(store.connection(&nodeyard_testkit::world::name())).ok().flatten()
+    }
+
+    /// The id of the managed key on record.
+    pub fn key_id(&self) -> Option<u64> {
+        Some(self.connection()?.key?.provider_id)
+    }
+
+    /// An admin confirms the project: the managed key is made again if it is not there.
+    pub fn make_key(&self) {
+        let Some(connection) = self.connection() else { return };
+        let key = Some(self.world.provider.managed_key());
+        // The observer's handle has no faults.
+        let _ = run_to_end(self.world.store.put_connection(&Connection { key, ..connection }));
+    }
+
+    /// Sends a wake without delay, as callers do.
+    pub fn send(&self, wake: &Wake) {
+        // The observer's handle has no faults.
+        let _ = run_to_end(self.world.queue.send(wake, 0));
+    }
+}
+
+fn worker_of(world: &World) -> Worker {
+    Worker { driver: Rc::new(world.worker()), last: Vec::new() }
+}
