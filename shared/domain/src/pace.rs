@@ -284,7 +284,10 @@ impl Pace {
     pub fn take_place(&mut self) -> Option<u64> {
         let group = self.groups.iter_mut().find(|group| group.free > 0)?;
         group.free -= 1;
-        Some(group.id)
+        let id = group.id;
+        // A full one is nothing that anybody looks for here.
+        self.groups.retain(|group| group.free > 0);
+        Some(id)
     }
 
     /// A group that was just made, of which one place is taken.
