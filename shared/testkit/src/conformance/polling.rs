@@ -4,12 +4,14 @@ use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
     id::{EffectId, JobId},
     job::{Effect, Intent, JobState, ParkReason},
+    node::NodeStatus,
 };
 
 use super::{
     Store,
     fixture::{
-        accept, audit, commit, decision, end, job_id, later, load, new_node, new_node_at, now, spec,
+        accept, audit, commit, decision, end, ending, job_id, later, load, new_node, new_node_at,
+        now, spec,
     },
 };
 
@@ -91,7 +93,7 @@ pub(super) async fn a_commit_puts_a_job_there_and_takes_it_away<S: Store>(store:
 pub(super) async fn a_job_that_has_ended_shares_nothing<S: Store>(store: &S) {
     let id = store_job(store, 1, "main", poll(), now()).await;
     let loaded = load(store, &id).await;
-    let mut ending = super::fixture::ending(&loaded, nodeyard_domain::node::NodeStatus::Ready);
+    let mut ending = ending(&loaded, NodeStatus::Ready);
     // Left over, as nobody should.
     ending.job.intent.clone_from(&loaded.job.intent);
     ending.job.due_at = loaded.job.due_at;
@@ -110,7 +112,7 @@ pub(super) async fn news_and_stamps_of_the_sweep_leave_it_there<S: Store>(store:
     for job in store.due(later(10), 10).await.expect("due") {
         store.mark_swept(&job, later(900)).await.expect("mark");
     }
-    assert_eq!(polling(store, later(20)).await, [id.clone()]);
+    assert_eq!(polling(store, later(20)).await, [job_id(1)]);
     assert!(store.request_cancel(&id, None, later(6), &audit("x")).await.expect("cancel"));
-    assert_eq!(polling(store, later(20)).await, [id]);
+    assert_eq!(polling(store, later(20)).await, [job_id(1)]);
 }
