@@ -222,6 +222,8 @@ impl MemoryQueue {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use nodeyard_domain::{id::JobId, wake::WakeReason};
 
     use super::*;

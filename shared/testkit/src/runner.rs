@@ -115,6 +115,11 @@ impl MemoryRunner {
         self.settled().all.values().cloned().collect()
     }
 
+    /// How many tasks there ever were.
+    pub fn started(&self) -> usize {
+        held(&self.tasks).all.len()
+    }
+
     /// The most tasks that were alive at once for one node. Above 1 is a doubled run.
     pub fn most_alive_per_node(&self) -> u32 {
         held(&self.tasks).most_alive_per_node

@@ -191,6 +191,8 @@ impl Secrets for MemorySecrets {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use jiff::SignedDuration;
 
     use super::*;

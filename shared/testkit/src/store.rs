@@ -96,6 +96,16 @@ impl MemoryStore {
         held(&self.items).jobs.values().cloned().collect()
     }
 
+    /// Looks at all jobs without a copy.
+    pub fn with_jobs<T>(&self, look: impl FnOnce(&BTreeMap<JobId, Job>) -> T) -> T {
+        look(&held(&self.items).jobs)
+    }
+
+    /// Looks at all nodes without a copy.
+    pub fn with_nodes<T>(&self, look: impl FnOnce(&BTreeMap<NodeId, Node>) -> T) -> T {
+        look(&held(&self.items).nodes)
+    }
+
     pub fn all_nodes(&self) -> Vec<Node> {
         held(&self.items).nodes.values().cloned().collect()
     }
