@@ -71,10 +71,16 @@ impl<S: Secrets> Inventory for HetznerProvider<S> {
         let Some(Value::Array(entries)) = body.get_mut(words.many).map(Value::take) else {
             return Err(drift(&format!("a list without `{}`", words.many)));
         };
-        let things: Result<Vec<Resource>> =
-            entries.into_iter().map(|entry| resource(kind, entry)).collect();
+        let mut things = Vec::new();
+        for entry in entries {
+            let thing = resource(kind, entry)?;
+            if !thing.is_labelled(deployment) {
+                return Err(drift("a listing by label with a thing that lacks it"));
+            }
+            things.push(thing);
+        }
         let next = body.pointer("/meta/pagination/next_page").and_then(Value::as_u64);
-        Ok(ListedPage { things: things?, next })
+        Ok(ListedPage { things, next })
     }
 
     async fn count_servers(&self, connection: &Connection) -> Result<Option<u64>> {

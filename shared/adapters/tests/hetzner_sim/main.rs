@@ -2,6 +2,7 @@
 //! moves when told and faults on request.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod inventory;
 mod life;
 mod shared;
 mod stack;
