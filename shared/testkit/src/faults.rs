@@ -36,6 +36,8 @@ faults! {
     LoadUnavailable,
     /// Another read of the store is not answered.
     ReadUnavailable,
+    /// An index that lags behind: a listing of what is due finds nothing.
+    IndexLags,
     /// `begin` takes no effect.
     BeginUnavailable,
     /// `begin` takes effect, and its answer is lost.

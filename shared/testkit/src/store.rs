@@ -372,8 +372,11 @@ impl JobStore for MemoryStore {
     }
 
     async fn due(&self, before: Timestamp, limit: usize) -> Result<Vec<DueJob>> {
-        let limit = if self.lacks(Defect::NoSweep) { 0 } else { limit };
-        self.look(Fault::ReadUnavailable, |items| Ok(items.due(before, limit))).await
+        self.look(Fault::ReadUnavailable, |items| {
+            let hidden = self.lacks(Defect::NoSweep) || self.faults.hits(Fault::IndexLags);
+            Ok(items.due(before, if hidden { 0 } else { limit }))
+        })
+        .await
     }
 
     async fn mark_swept(&self, job: &DueJob, again_at: Timestamp) -> Result<()> {
@@ -398,8 +401,11 @@ impl JobStore for MemoryStore {
         before: Timestamp,
         limit: usize,
     ) -> Result<Vec<JobId>> {
-        let polling = |items: &Items| Ok(items.polling(connection, before, limit));
-        self.look(Fault::ReadUnavailable, polling).await
+        self.look(Fault::ReadUnavailable, |items| {
+            let hidden = self.faults.hits(Fault::IndexLags);
+            Ok(items.polling(connection, before, if hidden { 0 } else { limit }))
+        })
+        .await
     }
 
     async fn pace(&self, connection: &ConnectionName, now: Timestamp) -> Result<Pace> {
@@ -415,8 +421,11 @@ impl JobStore for MemoryStore {
     }
 
     async fn due_nodes(&self, before: Timestamp, limit: usize) -> Result<Vec<Node>> {
-        let limit = if self.lacks(Defect::NoSweep) { 0 } else { limit };
-        self.look(Fault::ReadUnavailable, |items| Ok(items.due_nodes(before, limit))).await
+        self.look(Fault::ReadUnavailable, |items| {
+            let hidden = self.lacks(Defect::NoSweep) || self.faults.hits(Fault::IndexLags);
+            Ok(items.due_nodes(before, if hidden { 0 } else { limit }))
+        })
+        .await
     }
 
     async fn connection(&self, name: &ConnectionName) -> Result<Option<Connection>> {

@@ -70,6 +70,10 @@ fn everything_else_fails_for_workers_and_never_for_the_observer() {
     assert!(run_to_end(theirs.load(id)).is_err());
     faults.once(Fault::ReadUnavailable);
     assert!(run_to_end(theirs.due(now, 10)).is_err());
+    let later = now + jiff::SignedDuration::from_secs(60);
+    faults.once(Fault::IndexLags);
+    assert_eq!(run_to_end(theirs.due(later, 10)).unwrap().len(), 0);
+    assert_eq!(run_to_end(theirs.due(later, 10)).unwrap().len(), 1);
     faults.once(Fault::WriteAnswerLost);
     assert!(run_to_end(theirs.set_news(id, now)).is_err());
     assert_eq!(bench.world.open_jobs()[0].news_at, Some(now));
@@ -85,7 +89,7 @@ fn everything_else_fails_for_workers_and_never_for_the_observer() {
     let node = &loaded.node.id;
     assert!(run_to_end(theirs.stop_run(id, node, 1, now)).is_err());
     assert!(run_to_end(theirs.run(id, 1)).unwrap().unwrap().stop_requested);
-    assert_eq!(faults.counts().values().sum::<u64>(), 6);
+    assert_eq!(faults.counts().values().sum::<u64>(), 7);
 }
 
 #[test]
