@@ -1,11 +1,13 @@
-//! The schedule's function: the sweep every minute, the check of providers every five.
+//! The schedule's function: the sweep every minute, the checks of connections and for orphans
+//! every five.
 //!
 //! Must not: make provider calls in the sweep.
 
 use nodeyard_engine::{
     Clock,
     check::{CheckError, check},
-    provider::ProviderCheck,
+    orphan::{Inventory, OrphanCheck, OrphanCheckError, OrphanStore},
+    provider::{Provider, ProviderCheck},
     queue::WakeQueue,
     secrets::Secrets,
     store::{ApiStore, JobStore, StoreError},
@@ -20,7 +22,7 @@ use tracing::warn;
 pub enum Task {
     /// Send the wakes that are overdue.
     Sweep,
-    /// Check every connection by live calls.
+    /// Check every connection by live calls, then look for orphans.
     Check,
 }
 
@@ -30,11 +32,24 @@ pub struct Request {
     pub task: Task,
 }
 
-/// What was found and done: jobs and wakes for a sweep, connections and changes for a check.
+/// What was found and done: jobs and wakes for a sweep, connections and checks of them for a check.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     pub found: usize,
     pub done: usize,
+    /// Things at the provider that no record accounts for, the removed ones included.
+    pub orphans: usize,
+    /// How many of them are on their way out.
+    pub removed: usize,
+}
+
+/// The next run does what this one left.
+#[derive(Debug, thiserror::Error)]
+pub enum HealthError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the orphan check: {0}")]
+    Orphans(#[from] OrphanCheckError),
 }
 
 /// The ports the schedule's work needs.
@@ -44,32 +59,49 @@ pub struct Health<S, Q, P, X, C> {
     pub provider: P,
     pub secrets: X,
     pub clock: C,
+    /// The value of our deployment label.
+    pub deployment: String,
 }
 
 impl<S, Q, P, X, C> Health<S, Q, P, X, C>
 where
-    S: JobStore + ApiStore,
+    S: JobStore + ApiStore + OrphanStore,
     Q: WakeQueue,
-    P: ProviderCheck,
+    P: Provider + ProviderCheck + Inventory,
     X: Secrets,
     C: Clock,
 {
     /// # Errors
-    /// When the store does not answer; the next minute tries again.
-    pub async fn handle(&self, request: Request) -> Result<Report, StoreError> {
+    /// When the store does not answer, or the deployment key cannot be read.
+    pub async fn handle(&self, request: Request) -> Result<Report, HealthError> {
         match request.task {
             Task::Sweep => {
                 let swept = sweep::sweep(&self.store, &self.queue, self.clock.now()).await?;
-                Ok(Report { found: swept.found, done: swept.sent })
+                Ok(Report { found: swept.found, done: swept.sent, ..Report::default() })
             }
-            Task::Check => self.check_connections().await,
+            Task::Check => {
+                // Connections first: one whose token is of another project is not listed.
+                let report = self.check_connections().await?;
+                let checked = self.orphan_check().run().await?;
+                Ok(Report { orphans: checked.found, removed: checked.removed, ..report })
+            }
+        }
+    }
+
+    fn orphan_check(&self) -> OrphanCheck<'_, S, P, X, C> {
+        OrphanCheck {
+            store: &self.store,
+            provider: &self.provider,
+            secrets: &self.secrets,
+            clock: &self.clock,
+            deployment: &self.deployment,
         }
     }
 
     /// Checks each connection; one that cannot be checked does not keep the others from it.
     async fn check_connections(&self) -> Result<Report, StoreError> {
         let connections = self.store.connections().await?;
-        let mut report = Report { found: connections.len(), done: 0 };
+        let mut report = Report { found: connections.len(), ..Report::default() };
         for connection in connections {
             let now = self.clock.now();
             match check(&self.store, &self.secrets, &self.provider, &connection, now).await {

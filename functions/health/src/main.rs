@@ -27,6 +27,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         provider: HetznerProvider::new(&config.hetzner_endpoint, Arc::new(secrets()))?,
         secrets: secrets(),
         clock: WallClock,
+        deployment: config.shared.deployment,
     };
     run(service_fn(async |event: LambdaEvent<Request>| {
         Ok::<_, lambda_runtime::Error>(health.handle(event.payload).await?)

@@ -1,0 +1,130 @@
+//! What the schedule asks for, over simulated ports.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use jiff::SignedDuration;
+use nodeyard_domain::{
+    connection::{ConnectionReason, ConnectionStatus},
+    id::NodeId,
+    node::NodeStatus,
+    ownership,
+};
+use nodeyard_engine::{
+    orphan::OrphanStore as _,
+    secrets::Secrets as _,
+    store::{ApiStore as _, JobStore as _},
+};
+use nodeyard_health::{Health, HealthError, Report, Request};
+use nodeyard_testkit::{
+    clock::SimulatedClock,
+    provider::MemoryProvider,
+    queue::MemoryQueue,
+    secrets::MemorySecrets,
+    store::MemoryStore,
+    world::{DEPLOYMENT, World, name},
+};
+
+type SimulatedHealth =
+    Health<MemoryStore, MemoryQueue, MemoryProvider, MemorySecrets, SimulatedClock>;
+
+fn health(world: &World) -> SimulatedHealth {
+    Health {
+        store: world.store.clone(),
+        queue: world.queue.clone(),
+        provider: world.provider.clone(),
+        secrets: world.secrets.clone(),
+        clock: world.clock.clone(),
+        deployment: DEPLOYMENT.to_owned(),
+    }
+}
+
+/// Asks as the schedule does.
+async fn ask(world: &World, input: &str) -> Result<Report, HealthError> {
+    let request: Request = serde_json::from_str(input).unwrap();
+    health(world).handle(request).await
+}
+
+const SWEEP: &str = r#"{"task":"sweep"}"#;
+const CHECK: &str = r#"{"task":"check"}"#;
+
+#[tokio::test]
+async fn a_sweep_makes_no_call_and_a_check_makes_no_wake() {
+    let mut world = World::new().await;
+    world.provision(|_| {}).await;
+    world.queue.lose_all();
+    world.clock.advance(SignedDuration::from_secs(120));
+    let calls = world.provider.books().calls;
+    let report = ask(&world, SWEEP).await.unwrap();
+    assert_eq!((report.found, report.done), (1, 1));
+    assert_eq!(world.provider.books().calls, calls);
+    world.queue.lose_all();
+    let report = ask(&world, CHECK).await.unwrap();
+    assert_eq!(report, Report { found: 1, done: 1, orphans: 0, removed: 0 });
+    assert!(world.queue.messages().is_empty() && world.provider.books().calls > calls);
+}
+
+#[tokio::test]
+async fn a_check_finds_an_orphan_and_the_sweep_releases_it() {
+    let mut world = World::new().await;
+    ask(&world, CHECK).await.unwrap();
+    let (job, node) = world.provision(|_| {}).await;
+    assert!(world.cancel(&job).await);
+    world.run_for(600).await.unwrap();
+    assert!(world.store.node(&node).await.unwrap().unwrap().status.is_gone());
+    let mut record = world.store.node(&node).await.unwrap().unwrap();
+    record.attempts = 1;
+    world.store.put_node(record);
+    // As a create that lands long after its job has ended.
+    let key = world.secrets.deployment_key().await.unwrap();
+    let labels = ownership::labels(DEPLOYMENT, &node, &ownership::nonce(&key, &node, 1));
+    world.provider.take_name_as("late", labels);
+    let mut removed = 0;
+    for minute in 0..60 {
+        if minute % 5 == 0 {
+            removed += ask(&world, CHECK).await.unwrap().removed;
+        }
+        ask(&world, SWEEP).await.unwrap();
+        world.drain().await.unwrap();
+        world.clock.advance(SignedDuration::from_secs(60));
+    }
+    assert_eq!(removed, 1);
+    assert_eq!(world.provider.books().alive, Vec::<u64>::new());
+    let node = world.store.node(&node).await.unwrap().unwrap();
+    assert_eq!(node.status, NodeStatus::Released);
+}
+
+#[tokio::test]
+async fn a_token_of_another_project_is_found_out_before_anything_vanishes() {
+    let world = World::new().await;
+    ask(&world, CHECK).await.unwrap();
+    let key = world.secrets.deployment_key().await.unwrap();
+    let stranger = NodeId::from_bits(5);
+    let nonce = ownership::nonce(&key, &stranger, 1);
+    world.provider.take_name_as("unknown", ownership::labels(DEPLOYMENT, &stranger, &nonce));
+    assert_eq!(ask(&world, CHECK).await.unwrap().orphans, 1);
+    world.provider.hide_marker(true);
+    ask(&world, CHECK).await.unwrap();
+    let connection = world.store.connection(&name()).await.unwrap().unwrap();
+    assert_eq!(connection.status, ConnectionStatus::Degraded);
+    assert_eq!(connection.reason, Some(ConnectionReason::MarkerMissing));
+    assert_eq!(world.store.orphans().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn without_the_deployment_key_the_function_fails() {
+    let world = World::new().await;
+    let health = Health { secrets: MemorySecrets::default(), ..health(&world) };
+    let request = serde_json::from_str(CHECK).unwrap();
+    assert!(matches!(health.handle(request).await, Err(HealthError::Orphans(_))));
+}
+
+#[test]
+fn the_sample_events_are_what_the_schedule_sends() {
+    for (text, expected) in [
+        (include_str!("../../../events/health-sweep.json"), SWEEP),
+        (include_str!("../../../events/health-check.json"), CHECK),
+    ] {
+        let (sample, sent): (Request, Request) =
+            (serde_json::from_str(text).unwrap(), serde_json::from_str(expected).unwrap());
+        assert_eq!(sample, sent);
+    }
+}
