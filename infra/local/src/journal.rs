@@ -43,6 +43,13 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Method and path, with ids left out.
+    pub fn route(&self) -> String {
+        let is_id = |part: &str| part.parse::<u64>().is_ok();
+        let parts = self.path.split('/').map(|part| if is_id(part) { "{id}" } else { part });
+        format!("{} {}", self.method, parts.collect::<Vec<_>>().join("/"))
+    }
+
     /// Whether it asks for a server.
     pub fn is_create(&self) -> bool {
         self.method == "POST" && self.path == "/servers"
@@ -79,12 +86,7 @@ impl Entry {
 pub fn by_route<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for entry in entries {
-        let path: Vec<&str> = entry
-            .path
-            .split('/')
-            .map(|part| if part.parse::<u64>().is_ok() { "{id}" } else { part })
-            .collect();
-        *counts.entry(format!("{} {}", entry.method, path.join("/"))).or_default() += 1;
+        *counts.entry(entry.route()).or_default() += 1;
     }
     counts
 }

@@ -12,11 +12,14 @@ mod verdict;
 mod victims;
 mod weather;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::bench::{Bench, with_stack};
 use crate::cli::{ChaosOptions, StackOptions};
 use crate::error::{Result, XtaskError};
+use crate::function::WORKER;
+use crate::journal::Entry;
 use crate::random::Dice;
 use crate::report::Report;
 use crate::simulator::PROJECT;
@@ -53,16 +56,18 @@ async fn play(bench: &Bench, acquisitions: u32, plan: Plan, dice: Dice) -> Resul
     storm.lose_answers_of_creates(acquisitions - 1).await?;
     members.extend(fleet::ask_all(bench, (2..=acquisitions).map(name)).await?);
     storm.rage(&members).await?;
-
-    bench.simulator.disarm_all().await?;
-    bench.report.line("calm: nothing is killed or lost any more");
-    let calm = settle(&storm).await?;
+    let calm = settle(&mut storm).await?;
     for line in calm.lines() {
         bench.report.line(line);
     }
     let mut orphans = judge::unowned(&bench.simulator.world(PROJECT).await?, &calm);
-    fleet::release_all(bench, calm.ready()).await?;
-    let end = settle(&storm).await?;
+
+    let ready = calm.ready();
+    storm.lose_answers_of_deletes(ready.len()).await?;
+    fleet::release_all(bench, ready).await?;
+    storm.rage(&[]).await?;
+    let end = settle(&mut storm).await?;
+    bench.report.line(end.summary());
 
     let world = bench.simulator.world(PROJECT).await?;
     orphans.extend(judge::left_over(&world));
@@ -70,10 +75,12 @@ async fn play(bench: &Bench, acquisitions: u32, plan: Plan, dice: Dice) -> Resul
     let duplicates = judge::duplicates(&journal, &end.attempts(), weather::LATE_SECS);
     let mut stuck = calm.stuck();
     stuck.extend(end.stuck());
+    tell_losses(bench, &journal);
+    tell_busy(bench);
+    tell_recovery(bench, &storm, &members).await?;
     for line in duplicates.iter().chain(&orphans).chain(&stuck) {
         bench.report.line(format!("WRONG: {line}"));
     }
-    tell_recovery(bench, &storm, &members).await?;
     Ok(Verdict {
         acquisitions: members.len(),
         kills: storm.kills(),
@@ -89,8 +96,11 @@ fn name(number: u32) -> String {
     format!("chaos-{number}")
 }
 
-/// Waits until every job and every node has come to rest, or patience ends.
-async fn settle(storm: &Storm<'_>) -> Result<Standing> {
+/// Lets nothing more go wrong, and waits until every job and every node has come to rest, or
+/// patience ends.
+async fn settle(storm: &mut Storm<'_>) -> Result<Standing> {
+    storm.bench().simulator.disarm_all().await?;
+    storm.bench().report.line("calm: nothing is killed or lost any more");
     let start = Instant::now();
     let mut told = Instant::now();
     loop {
@@ -105,6 +115,28 @@ async fn settle(storm: &Storm<'_>) -> Result<Standing> {
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Which calls something went wrong with, and what.
+fn tell_losses(bench: &Bench, journal: &[Entry]) {
+    let mut hits: BTreeMap<String, usize> = BTreeMap::new();
+    for (route, entry) in journal.iter().map(|entry| (entry.route(), entry)) {
+        for fault in &entry.faults {
+            *hits.entry(format!("{route}: {fault}")).or_default() += 1;
+        }
+    }
+    for (hit, count) in hits {
+        bench.report.line(format!("{count:4} {hit}"));
+    }
+}
+
+/// How many of the killed workers were busy: the emulator says so of each that gave no answer.
+fn tell_busy(bench: &Bench) {
+    let log = bench.folder.join("logs/emulator.log");
+    let said = format!("{WORKER}: Runtime exited");
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let busy = text.lines().filter(|line| line.contains(&said)).count();
+    bench.report.line(format!("{busy} workers were killed with wakes in hand"));
 }
 
 /// How long it took from the worker's death to the adoption of the server it had asked for.

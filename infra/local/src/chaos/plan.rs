@@ -10,7 +10,7 @@ pub struct Plan {
     /// How long jobs may take to come to rest once it is calm, and again when nodes are released.
     pub patience: Duration,
     /// Whether things are done whose outcome has to be waited out: creates that land late or never
-    /// happened, and workers killed before their creates are sent.
+    /// happened, workers killed before their creates are sent, calls answered 429.
     pub waits_out: bool,
     /// Calls the sweep every few seconds besides the schedule's, which comes once a minute.
     pub sweeps: bool,
@@ -34,9 +34,9 @@ impl Plan {
                 patience: secs(150),
                 waits_out: false,
                 sweeps: true,
-                worker_kills: 10,
-                task_kills: 20,
-                losses: 35,
+                worker_kills: 20,
+                task_kills: 40,
+                losses: 50,
                 takebacks: 1,
             }
         } else {
@@ -45,9 +45,9 @@ impl Plan {
                 patience: secs(1_500),
                 waits_out: true,
                 sweeps: false,
-                worker_kills: 12,
-                task_kills: 10,
-                losses: 35,
+                worker_kills: 20,
+                task_kills: 30,
+                losses: 60,
                 takebacks: 3,
             }
         }

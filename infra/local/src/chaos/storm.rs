@@ -21,6 +21,9 @@ use crate::simulator::PROJECT;
 const CREATE_SECS: u64 = 60;
 /// How long its answer is held back, in seconds: longer than the look that finds it.
 const HELD_SECS: u32 = 8;
+/// Dice are rolled once a second; a container task that is to die is looked for more often.
+const TICK: Duration = Duration::from_millis(200);
+const TICKS_A_ROLL: u32 = 5;
 /// Between two sweeps of a short drill.
 const SWEEP_GAP: Duration = Duration::from_secs(5);
 
@@ -32,6 +35,8 @@ pub struct Storm<'a> {
     dice: Dice,
     workers_killed: usize,
     tasks_killed: usize,
+    /// A container task dies as soon as there is one.
+    task_is_to_die: bool,
     killed_at: Option<Timestamp>,
     swept: std::cell::Cell<Instant>,
 }
@@ -54,6 +59,7 @@ impl<'a> Storm<'a> {
             dice,
             workers_killed: 0,
             tasks_killed: 0,
+            task_is_to_die: false,
             killed_at: None,
             swept: std::cell::Cell::new(Instant::now()),
         })
@@ -118,6 +124,19 @@ impl<'a> Storm<'a> {
         Ok(())
     }
 
+    /// Decides what goes wrong with the deletions to come.
+    ///
+    /// # Errors
+    /// The simulator refuses.
+    pub async fn lose_answers_of_deletes(&mut self, deletes: usize) -> Result<()> {
+        for nth in (1..=deletes).filter_map(|nth| u32::try_from(nth).ok()) {
+            if let Some(fault) = weather::of_delete(&mut self.dice, nth) {
+                self.bench.simulator.arm(&fault).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Kills, loses and takes back until its time is over or everything has come to rest.
     ///
     /// # Errors
@@ -125,14 +144,14 @@ impl<'a> Storm<'a> {
     pub async fn rage(&mut self, members: &[Member]) -> Result<()> {
         let start = Instant::now();
         let mut takebacks = self.takebacks(members);
-        let mut ticks = tokio::time::interval(Duration::from_secs(1));
-        while start.elapsed() < self.plan.storm {
+        let mut ticks = tokio::time::interval(TICK);
+        for tick in 0.. {
             ticks.tick().await;
-            if self.dice.chance(self.plan.losses) {
-                let (_, fault) = weather::of_any_call(&mut self.dice);
-                self.bench.simulator.arm(&fault).await?;
+            self.kill_a_task();
+            if tick % TICKS_A_ROLL != 0 {
+                continue;
             }
-            self.kill_somebody(members.len()).await?;
+            self.roll(members.len()).await?;
             let due = |(at, ..): &(Duration, _, _)| start.elapsed() >= *at;
             while takebacks.last().is_some_and(due) {
                 if let Some((_, member, cancels)) = takebacks.pop() {
@@ -141,36 +160,46 @@ impl<'a> Storm<'a> {
             }
             self.sweep_if_short().await;
             let standing = Standing::of(self.bench).await?;
-            if standing.is_at_rest() {
+            if standing.is_at_rest() || start.elapsed() > self.plan.storm {
                 break;
             }
-            if start.elapsed().as_secs().is_multiple_of(15) {
+            if tick % (15 * TICKS_A_ROLL) == 0 {
                 self.bench.report.line(standing.summary());
             }
         }
         self.bench.report.line(format!(
-            "{} workers and {} container tasks killed",
+            "killed so far: {} workers, {} container tasks",
             self.workers_killed, self.tasks_killed
         ));
         Ok(())
     }
 
-    /// Rolls for one worker, one task and, rarely, one sweeper.
-    async fn kill_somebody(&mut self, creates: usize) -> Result<()> {
+    /// Rolls for an answer, a worker and a container task.
+    async fn roll(&mut self, creates: usize) -> Result<()> {
+        if self.dice.chance(self.plan.losses) {
+            let fault = weather::of_any_call(&mut self.dice, self.plan.waits_out);
+            self.bench.simulator.arm(&fault).await?;
+        }
         if self.dice.chance(self.plan.worker_kills) && self.workers_may_die(creates).await? {
             let workers = victims::processes_of(&self.bench.state, WORKER);
             if let Some(worker) = self.dice.pick(&workers).cloned() {
                 self.kill_worker(&worker);
             }
         }
-        if self.dice.chance(self.plan.task_kills) {
-            let tasks = running_tasks(&self.bench.tasks_folder());
-            if let Some(task) = self.dice.pick(&tasks) {
-                task.kill();
-                self.tasks_killed += 1;
-            }
-        }
+        self.task_is_to_die |= self.dice.chance(self.plan.task_kills);
         Ok(())
+    }
+
+    fn kill_a_task(&mut self) {
+        if !self.task_is_to_die {
+            return;
+        }
+        let tasks = running_tasks(&self.bench.tasks_folder());
+        if let Some(task) = self.dice.pick(&tasks) {
+            task.kill();
+            self.tasks_killed += 1;
+            self.task_is_to_die = false;
+        }
     }
 
     /// A worker that dies after its claim and before its create leaves a name that has to be
@@ -191,7 +220,7 @@ impl<'a> Storm<'a> {
     /// Whose provision is cancelled, and which node is released, and when; the first comes last.
     fn takebacks(&mut self, members: &[Member]) -> Vec<(Duration, Member, bool)> {
         let mut takebacks = Vec::new();
-        // The first one is to show an adoption.
+        // Not the first one: it is to show an adoption.
         let others = members.get(1..).unwrap_or_default();
         for number in 0..self.plan.takebacks * 2 {
             if let Some(member) = self.dice.pick(others) {

@@ -8,10 +8,12 @@ mod step;
 
 use std::time::Instant;
 
-use crate::cli::{BackingKind, DemoOptions, StackOptions, TestOptions};
+use crate::chaos;
+use crate::cli::{BackingKind, ChaosOptions, DemoOptions, PeerOptions, StackOptions, TestOptions};
 use crate::command::{on_path, run_aloud, run_quietly};
 use crate::demo;
 use crate::error::{Result, XtaskError};
+use crate::peer;
 use crate::prerequisites;
 use crate::python::{self, Venv};
 use crate::report::Report;
@@ -65,6 +67,11 @@ async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) ->
         Action::DemoWithoutMachines => {
             demo::demo(workspace, &demo_without_machines(), report).await
         }
+        Action::Chaos => chaos::chaos(workspace, &short_chaos(), report).await,
+        Action::Peer => {
+            let options = PeerOptions { stack: "test-peer".to_owned(), runs: 1 };
+            peer::peer(workspace, &options, report).await
+        }
         Action::Tests => {
             let words: &[&str] = if on_path("cargo-nextest") {
                 &["cargo", "nextest", "run", "--workspace", "--no-fail-fast"]
@@ -76,6 +83,17 @@ async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) ->
             }
             unless_interrupted(run_aloud(&mut step::command(workspace, venv, words))).await
         }
+    }
+}
+
+/// What about a minute allows, another one each time.
+fn short_chaos() -> ChaosOptions {
+    ChaosOptions {
+        stack: "test-chaos".to_owned(),
+        backing: BackingKind::None,
+        acquisitions: 6,
+        seed: None,
+        short: true,
     }
 }
 

@@ -34,6 +34,10 @@ pub enum Action {
     KilledStack,
     /// The demo, with nothing behind the servers.
     DemoWithoutMachines,
+    /// The short form of the drill that kills processes and loses answers.
+    Chaos,
+    /// Lost answers beside the provider's own client, once each.
+    Peer,
     /// The tests of the whole workspace.
     Tests,
 }
@@ -77,6 +81,8 @@ pub const STEPS: &[Step] = &[
     Step { name: "cargo lambda", action: Action::CargoLambda },
     Step { name: "demo without machines", action: Action::DemoWithoutMachines },
     Step { name: "killed stack", action: Action::KilledStack },
+    Step { name: "chaos", action: Action::Chaos },
+    Step { name: "peer", action: Action::Peer },
     Step { name: "tests", action: Action::Tests },
 ];
 
