@@ -58,7 +58,7 @@ impl FailureClass {
             "resource_unavailable" | "placement_error" | "placement_group_member_limit_reached" => {
                 Self::NoCapacity
             }
-            // What the body names is not in the project: observed for keys, also for one made just before.
+            // What the body names is not in the project; observed for keys, even new ones.
             "invalid_input" if names(&["ssh_keys", "placement_group"]) => Self::NotFound,
             "invalid_input" if names(&["location", "server_type"]) => Self::NoCapacity,
             "resource_limit_exceeded" => Self::Quota,
