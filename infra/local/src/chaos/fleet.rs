@@ -68,16 +68,21 @@ pub async fn release_all(bench: &Bench, nodes: Vec<String>) -> Result<()> {
     Ok(())
 }
 
-/// When a job's timeline first says this.
+/// One entry of a job's timeline.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Noted {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub message: String,
+}
+
+/// A job's timeline, from its beginning.
 ///
 /// # Errors
 /// It cannot be read.
-pub async fn noted_at(bench: &Bench, job: &str, message: &str) -> Result<Option<Timestamp>> {
-    let entries = bench.list(&format!("/jobs/{job}/timeline")).await?;
-    let says = |entry: &&Value| {
-        entry.get("message").and_then(Value::as_str).is_some_and(|text| text.contains(message))
-    };
-    Ok(entries.iter().find(says).and_then(|entry| entry.get("at")?.as_str()?.parse().ok()))
+pub async fn timeline(bench: &Bench, job: &str) -> Result<Vec<Noted>> {
+    read(bench, &format!("/jobs/{job}/timeline")).await
 }
 
 /// A job, as far as it matters here.

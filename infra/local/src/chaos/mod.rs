@@ -25,7 +25,7 @@ use crate::report::Report;
 use crate::simulator::PROJECT;
 use crate::workspace::Workspace;
 
-use fleet::{Member, Standing};
+use fleet::{Member, Noted, Standing};
 use plan::Plan;
 use storm::Storm;
 use verdict::Verdict;
@@ -139,18 +139,25 @@ fn tell_busy(bench: &Bench) {
     bench.report.line(format!("{busy} workers were killed with wakes in hand"));
 }
 
-/// How long it took from the worker's death to the adoption of the server it had asked for.
+/// How long it took from the worker's death, which lost the job's wake, to the next step, and to the
+/// adoption of the server it had asked for.
 async fn tell_recovery(bench: &Bench, storm: &Storm<'_>, members: &[Member]) -> Result<()> {
     let (Some(first), Some(killed_at)) = (members.first(), storm.killed_at()) else {
         return Ok(());
     };
-    let adopted_at = fleet::noted_at(bench, &first.job, "adopted").await?;
-    bench.report.line(match adopted_at {
-        Some(at) => format!(
-            "a create whose worker was killed: adopted {:.1} s later",
-            (at - killed_at).total(jiff::Unit::Second).unwrap_or_default()
-        ),
-        None => "a create whose worker was killed: not adopted".to_owned(),
-    });
+    let entries = fleet::timeline(bench, &first.job).await?;
+    let mut later = entries.iter().filter(|entry| entry.at > killed_at);
+    let secs = |entry: Option<&Noted>| match entry {
+        Some(entry) => {
+            let secs = (entry.at - killed_at).total(jiff::Unit::Second).unwrap_or_default();
+            format!("{secs:.1} s later")
+        }
+        None => "never".to_owned(),
+    };
+    bench.report.line(format!(
+        "a create whose worker was killed: looked at again {}, adopted {}",
+        secs(later.clone().next()),
+        secs(later.find(|entry| entry.message.contains("adopted")))
+    ));
     Ok(())
 }

@@ -47,10 +47,12 @@ pub async fn run(bench: &Bench, runs: u32) -> Result<Vec<Outcome>> {
         if let Some(index) = FAULTS.iter().position(index) {
             fault_of.insert(node, index);
             let job = members.iter().find(|member| member.node == node).map(|it| it.job.as_str());
-            let taken_up_at = fleet::noted_at(bench, job.unwrap_or_default(), "adopted").await?;
-            if let (Some(at), Some(outcome)) = (taken_up_at, outcomes.get_mut(index)) {
+            let noted = fleet::timeline(bench, job.unwrap_or_default()).await?;
+            let taken_up = noted.iter().find(|noted| noted.message.contains("adopted"));
+            if let (Some(taken_up), Some(outcome)) = (taken_up, outcomes.get_mut(index)) {
                 outcome.taken_up += 1;
-                outcome.secs.push((at - entry.at).total(Unit::Second).unwrap_or_default());
+                let secs = (taken_up.at - entry.at).total(Unit::Second).unwrap_or_default();
+                outcome.secs.push(secs);
             }
         }
     }

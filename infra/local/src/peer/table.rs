@@ -16,9 +16,10 @@ pub struct Table {
 }
 
 impl Table {
-    /// Whether we left nothing.
+    /// Whether we left nothing, and took every server up whose answer was lost.
     pub fn holds(&self) -> bool {
         unowned(&self.ours) == 0
+            && self.ours.iter().all(|outcome| outcome.taken_up == self.runs as usize)
     }
 }
 
@@ -83,6 +84,7 @@ mod tests {
         assert_eq!(shown.lines().last(), Some(last));
         assert!(shown.contains("1.5 to 2.0 s"), "{shown}");
         assert!(table.holds());
+        assert!(!Table { runs: 4, ..table.clone() }.holds(), "one was not taken up");
         let mut worse = table;
         if let Some(outcome) = worse.ours.first_mut() {
             outcome.unowned = 1;
