@@ -9,6 +9,7 @@ use nodeyard_domain::{
 };
 use nodeyard_engine::{
     Clock,
+    orphan::{Inventory, OrphanStore},
     provider::ProviderCheck,
     queue::WakeQueue,
     secrets::Secrets,
@@ -20,9 +21,9 @@ use crate::{catalogue::Catalogues, code::ApiCode, problem::Problem};
 
 /// The implementations the API runs on: those of the cloud, or those of a test.
 pub trait Ports: Send + Sync + 'static {
-    type Store: ApiStore + JobStore + RunStore + 'static;
+    type Store: ApiStore + JobStore + RunStore + OrphanStore + 'static;
     type Queue: WakeQueue + 'static;
-    type Provider: ProviderCheck + 'static;
+    type Provider: ProviderCheck + Inventory + 'static;
     type Secrets: Secrets + 'static;
 }
 

@@ -53,6 +53,8 @@ codes! {
     ConnectionInUse = "connection_in_use", 409, "Nodes live on this connection.";
     NodeBusy = "node_busy", 409, "Another job is open on the node.";
     NodeGone = "node_gone", 409, "The node is released or failed; nothing of it is left.";
+    OrphanChanged = "orphan_changed", 409, "The orphan is not what was reported any more.";
+    ProviderRefused = "provider_refused", 409, "The provider refused to do it.";
     NodeNotConfigurable = "node_not_configurable", 409, "The node has no server that could be configured.";
     NotCancellable = "not_cancellable", 409, "The job cannot be cancelled.";
     EditConflict = "edit_conflict", 409, "The record was changed by somebody else meanwhile.";

@@ -2,7 +2,7 @@
 //! we answer with.
 //!
 //! Must not: do work on a node, decide what a job does next, or call a provider for anything but
-//! judging a token and showing what is for sale.
+//! judging a token, showing what is for sale and removing an orphan on an admin's word.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod app;
@@ -16,6 +16,7 @@ mod jobs;
 mod names;
 mod nodes;
 mod openapi;
+mod orphans;
 mod paging;
 mod placement;
 mod problem;
@@ -38,6 +39,7 @@ fn routes<P: Ports>() -> OpenApiRouter<Shared<P>> {
         .merge(providers::routes())
         .merge(nodes::routes())
         .merge(jobs::routes())
+        .merge(orphans::routes())
         .merge(tokens::routes())
         .merge(health::routes())
 }

@@ -5,6 +5,7 @@ use nodeyard_domain::{
     connection::{ConnectionReason, ConnectionStatus, Permission},
     job::{JobKind, JobState, ParkReason, Phase, Step},
     node::NodeStatus,
+    orphan::{OrphanReason, ResourceKind},
     timeline::Source,
     token::Scope,
 };
@@ -54,6 +55,8 @@ schemas! {
     ];
     permission: &[Permission::ReadWrite, Permission::ReadOnly, Permission::Unknown];
     timeline_source: &[Source::Api, Source::Worker, Source::Run, Source::Sweep];
+    resource_kind: ResourceKind::ALL;
+    orphan_reason: OrphanReason::ALL;
     retry: &[Retry::Never, Retry::AfterDelay, Retry::WithBackOff];
     park_reason_or_null: &ParkReason::ALL.iter().map(Some).chain([None]).collect::<Vec<_>>();
     connection_reason_or_null: &[

@@ -27,6 +27,7 @@ const SCHEME: &str = "token";
         (name = "providers", description = "Connections: one set of credentials for a provider each."),
         (name = "nodes", description = "Machines acquired from a connection."),
         (name = "jobs", description = "Accepted work and how it goes."),
+        (name = "orphans", description = "Things at the provider that no record accounts for."),
         (name = "tokens", description = "Bearer API tokens, for admins."),
         (name = "health", description = "Liveness."),
     ),

@@ -14,6 +14,7 @@ mod nodes_delete;
 mod nodes_get;
 mod nodes_patch;
 mod openapi;
+mod orphans;
 mod problems;
 mod providers_check;
 mod providers_delete;

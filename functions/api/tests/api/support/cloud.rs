@@ -7,10 +7,14 @@ use std::{
 };
 
 use nodeyard_domain::{
-    connection::{ManagedKey, Permission, RateBudget},
+    connection::{Connection, ManagedKey, Permission, RateBudget},
     observation::{FailureClass, ProviderFailure},
+    orphan::{Resource, ResourceKind},
 };
-use nodeyard_engine::provider::{Catalogue, Offer, ProviderCheck, TokenReport};
+use nodeyard_engine::{
+    orphan::{Inventory, ListedPage},
+    provider::{Catalogue, Offer, ProviderCheck, TokenReport},
+};
 use secrecy::{ExposeSecret, SecretString};
 
 #[derive(Debug, Clone)]
@@ -27,6 +31,9 @@ struct Books {
     catalogue_calls: u32,
     revoked: Vec<String>,
     down: bool,
+    things: Vec<Resource>,
+    /// Ids of things that are protected from deletion.
+    protected: Vec<u64>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -52,6 +59,27 @@ impl FakeCloud {
 
     pub fn set_down(&self, down: bool) {
         self.0.lock().unwrap().down = down;
+    }
+
+    /// Puts a thing into every project, in the place of one of its id.
+    pub fn put(&self, thing: Resource) {
+        let mut books = self.0.lock().unwrap();
+        books.things.retain(|known| known.id != thing.id);
+        books.things.push(thing);
+    }
+
+    pub fn protect(&self, id: u64) {
+        self.0.lock().unwrap().protected.push(id);
+    }
+
+    /// The ids of the things there are.
+    pub fn things(&self) -> Vec<u64> {
+        self.0.lock().unwrap().things.iter().map(|thing| thing.id).collect()
+    }
+
+    fn up(&self) -> Result<(), ProviderFailure> {
+        let down = || ProviderFailure::new(FailureClass::Unknown, "bad_gateway", "down");
+        if self.0.lock().unwrap().down { Err(down()) } else { Ok(()) }
     }
 
     /// What the token may do, and where.
@@ -148,5 +176,49 @@ impl ProviderCheck for FakeCloud {
                 ("hel1".into(), 0.5),
             ]),
         })
+    }
+}
+
+impl Inventory for FakeCloud {
+    async fn labelled(
+        &self,
+        _: &Connection,
+        kind: ResourceKind,
+        deployment: &str,
+        _: u64,
+    ) -> Result<ListedPage, ProviderFailure> {
+        self.up()?;
+        let mut things = self.0.lock().unwrap().things.clone();
+        things.retain(|thing| thing.kind == kind && thing.is_labelled(deployment));
+        Ok(ListedPage { things, next: None })
+    }
+
+    async fn count_servers(&self, _: &Connection) -> Result<Option<u64>, ProviderFailure> {
+        self.up().map(|()| None)
+    }
+
+    async fn look(
+        &self,
+        _: &Connection,
+        kind: ResourceKind,
+        id: u64,
+    ) -> Result<Option<Resource>, ProviderFailure> {
+        self.up()?;
+        let books = self.0.lock().unwrap();
+        Ok(books.things.iter().find(|thing| thing.kind == kind && thing.id == id).cloned())
+    }
+
+    async fn discard(
+        &self,
+        _: &Connection,
+        _: ResourceKind,
+        id: u64,
+    ) -> Result<(), ProviderFailure> {
+        let mut books = self.0.lock().unwrap();
+        if books.protected.contains(&id) {
+            return Err(ProviderFailure::new(FailureClass::Protected, "protected", "protected"));
+        }
+        books.things.retain(|thing| thing.id != id);
+        Ok(())
     }
 }
