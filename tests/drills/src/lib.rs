@@ -1,6 +1,7 @@
 //! Drills of the whole engine over simulated ports: the crash matrix, whole simulated worlds, and
 //! planted defects that both must catch.
 
+pub mod calls;
 pub mod coverage;
 pub mod defects;
 pub mod executor;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use nodeyard_drills::{defects, matrix, matrix::point::Point, parallel, simulation};
+use nodeyard_drills::{calls, defects, matrix, matrix::point::Point, parallel, simulation};
 
 #[derive(Parser)]
 #[command(about = "Drills of the engine over simulated ports")]
@@ -44,6 +44,8 @@ enum Drill {
         #[arg(long)]
         threads: Option<usize>,
     },
+    /// Calls to the provider per node, and how quickly what was lost is found again.
+    Calls,
 }
 
 /// A long simulation meets every fault and makes every transition: shorter ones need not.
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Drill::CrashMatrix { only, threads } => crash_matrix(only.as_deref(), threads),
         Drill::Sim { runs, seed, jobs, threads } => sim(runs, seed, jobs, threads),
         Drill::Defects { threads } => plant_defects(threads),
+        Drill::Calls => count_calls(),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -99,6 +102,9 @@ fn sim(runs: usize, seed: u64, jobs: usize, threads: Option<usize>) -> io::Resul
     let secs = began.elapsed().as_secs();
     let mut out = io::stdout().lock();
     out.write_all(report.text().as_bytes())?;
+    if let ([seed], false) = (&seeds[..], report.is_clean()) {
+        out.write_all(simulation::tell(*seed, jobs).as_bytes())?;
+    }
     let mut is_clean = report.is_clean();
     if runs >= LONG_RUN {
         let missed = report.missed_faults().into_iter().map(str::to_owned);
@@ -138,4 +144,10 @@ fn plant_defects(threads: Option<usize>) -> io::Result<bool> {
     }
     writeln!(out, "defects: {} planted, {caught} caught", planted.len())?;
     Ok(caught == planted.len())
+}
+
+fn count_calls() -> io::Result<bool> {
+    let table = calls::table(calls::LOSSES);
+    io::stdout().lock().write_all(table.text().as_bytes())?;
+    Ok(table.is_within_limits())
 }

@@ -27,7 +27,8 @@ pub struct Scenario {
     pub ends: &'static [End],
 }
 
-const READY: &[End] = &[(JobState::Succeeded, NodeStatus::Ready)];
+/// As a job ends that nothing happens to.
+pub const READY: &[End] = &[(JobState::Succeeded, NodeStatus::Ready)];
 const CANCELLED: &[End] = &[(JobState::Cancelled, NodeStatus::Released)];
 const FAILED: &[End] = &[(JobState::Failed, NodeStatus::Failed)];
 const RELEASED: &[End] = &[(JobState::Succeeded, NodeStatus::Released)];

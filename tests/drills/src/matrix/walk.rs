@@ -10,10 +10,13 @@ use nodeyard_domain::{
 };
 use nodeyard_testkit::{defects::Defect, faults::Faults, world::Setup};
 
-use super::{point::Variant, scenario::Scenario};
+use super::{
+    point::Variant,
+    scenario::{READY, Scenario},
+};
 use crate::stage::{
     Stage,
-    judge::{Findings, judge},
+    judge::{Circumstances, Findings, judge},
     tasks::{Ending, Tasks},
     watch::Watch,
 };
@@ -216,6 +219,7 @@ impl Walk {
     fn beside(&mut self, wake: &Wake) {
         self.stage.deliver_copy(1, wake);
         self.finish(1);
+        self.then();
     }
 
     fn cancel(&mut self) {
@@ -230,6 +234,7 @@ impl Walk {
         let until = self.stage.now() + SignedDuration::from_secs(STALL_SECS);
         while self.stage.now() < until {
             self.pass();
+            self.then();
             if self.stage.deliver(1, 0).is_some() {
                 self.finish(1);
             } else {
@@ -254,11 +259,18 @@ impl Walk {
 
     /// The books' verdict, and whether the scenario came to an end that it may have.
     fn judged(&mut self) -> Findings {
-        let mut findings = judge(&self.stage, &mut self.watch, &[], self.begun_at);
+        let known = Circumstances { calm_at: self.begun_at, ..Circumstances::default() };
+        let mut findings = judge(&self.stage, &mut self.watch, &known);
         let Some(job) = self.job() else { return findings };
         let end = (job.state, self.node(&job.node_id).status);
-        let may_be_cancelled = job.cancel_requested_at.is_some();
-        if !self.scenario.ends.contains(&end) && !may_be_cancelled {
+        // A disturbed job may be past the step at which it was to be cancelled; one that the
+        // disturbance cancels may end either way.
+        let may_end = match self.scenario.then {
+            Some(_) if !self.is_then_done => READY,
+            _ => self.scenario.ends,
+        };
+        let is_cancelled = self.is_then_done || job.cancel_requested_at.is_none();
+        if !may_end.contains(&end) && is_cancelled {
             findings.broken.push(format!("ended as {end:?}: {:?}", job.error));
         }
         findings

@@ -3,11 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use hetzner_sim::{actor::Deed as Act, world::stock::Supply};
-use nodeyard_domain::node::Node;
+use hetzner_sim::{
+    actor::Deed as Act,
+    world::{server::Server, stock::Supply},
+};
+use nodeyard_domain::{node::Node, ownership::LABEL_NODE};
 use nodeyard_testkit::provider::{CreateFault, PROJECT};
 
 use super::life::Life;
+
+/// A locked server can be changed again after a while, in seconds.
+const UNLOCK_SECS: i64 = 20;
 
 macro_rules! deeds {
     ($($(#[doc = $told:literal])+ $name:ident,)+) => {
@@ -56,6 +62,8 @@ deeds! {
     ServerProtected,
     /// Somebody else switches a server of ours off.
     ServerOff,
+    /// Somebody else has a server's addresses outlive it.
+    AddressesKept,
     /// Somebody else takes the name that a node's server is to have.
     NameTaken,
     /// Somebody else makes a server of their own.
@@ -113,7 +121,7 @@ impl Life {
             Deed::ServerRemoved => {
                 let id = self.some_server()?;
                 if provider.remove_server(id) {
-                    self.removed.push(id);
+                    self.known.removed.push(id);
                 }
                 return None;
             }
@@ -124,6 +132,11 @@ impl Life {
             }
             Deed::ServerOff => {
                 provider.power_off(self.some_server()?);
+                return None;
+            }
+            Deed::AddressesKept => {
+                // Only of a known one: addresses carry no labels.
+                provider.keep_ips(self.known_server()?);
                 return None;
             }
             Deed::NameTaken => {
@@ -171,8 +184,9 @@ impl Life {
         lasts
     }
 
-    /// Undoes what lasted for a while.
-    pub fn restore(&mut self, deed: Deed) {
+    /// Undoes what lasted for a while. Answers after how many seconds it is to be tried again, if
+    /// it could not be undone.
+    pub fn restore(&mut self, deed: Deed) -> Option<i64> {
         let provider = self.stage.world.provider.clone();
         match deed {
             Deed::StockGone | Deed::AllStockGone => {
@@ -187,11 +201,16 @@ impl Life {
             Deed::ProviderDown => provider.set_down(false),
             Deed::ProviderMaintained => provider.set_maintenance(false),
             Deed::ServerProtected => {
-                for id in std::mem::take(&mut self.protected) {
-                    provider.protect(id, false);
-                }
+                // A server that is locked is asked again.
+                self.protected.retain(|id| {
+                    let is_there = provider.look(|world| world.server(*id).is_some());
+                    is_there && !provider.protect(*id, false)
+                });
+                return (!self.protected.is_empty()).then_some(UNLOCK_SECS);
             }
-            Deed::KeyRemoved => self.stage.make_key(),
+            Deed::KeyRemoved => {
+                self.known.is_key_replaced |= self.stage.make_key();
+            }
             Deed::SpeedChanged => provider.set_times(10.0, 3.0, 4.0),
             Deed::ClockBack => {
                 for worker in 0..self.stage.workers.len() {
@@ -202,6 +221,7 @@ impl Life {
             | Deed::BudgetEaten
             | Deed::ServerRemoved
             | Deed::ServerOff
+            | Deed::AddressesKept
             | Deed::NameTaken
             | Deed::ForeignServer
             | Deed::ClockForward
@@ -209,6 +229,7 @@ impl Life {
             | Deed::CreatePanics
             | Deed::StopsSlowly => {}
         }
+        None
     }
 
     /// Somebody else makes a server, unless the name is taken or the project is full.
@@ -218,7 +239,18 @@ impl Life {
         self.stage.world.provider.act(&Act::TakeName { project, name, labels });
     }
 
+    /// A server of ours, whether we know of it by now or not.
     fn some_server(&mut self) -> Option<u64> {
+        let project = &self.stage.world.provider;
+        let ours: Vec<u64> = project.look(|world| {
+            let labelled = |it: &&Server| it.labels.contains_key(LABEL_NODE);
+            world.servers().filter(labelled).map(|server| server.id).collect()
+        });
+        (!ours.is_empty()).then(|| *self.random.pick(&ours))
+    }
+
+    /// A server that is on a node's record.
+    fn known_server(&mut self) -> Option<u64> {
         let node = self.some_node(|node| node.server.is_some())?;
         node.server.map(|server| server.id)
     }

@@ -1,5 +1,8 @@
 //! The transitions that the tables in the domain's step modules name, as data: over a long
 //! simulation each has to be seen, and no other.
+//!
+//! Left out is stop_run → find_leftover: a run is begun on a server that is on record, and the
+//! server is taken off the record only after the run was seen stopped.
 
 use crate::coverage::Counts;
 
@@ -18,8 +21,11 @@ const ROWS: &[Row] = &[
     (&[P], "CreateServer", "created", &["StartRun"]),
     // No capacity: the next rung, or parked. The key is gone. The group refuses. Outcome unknown.
     (&[P], "CreateServer", "failed", &["CreateServer", "EnsureKey", "EnsureGroup", "FindServer"]),
-    (&[P], "CreateServer", "not_sent", &["CreateServer"]),
+    // Known to be refused, or not asked while the claim's outcome is unknown.
+    (&[P], "CreateServer", "not_sent", &["CreateServer", "EnsureGroup", "FindServer"]),
     (&[P], "CreateServer", "claim_found", &["FindServer"]),
+    // A late answer of the open attempt.
+    (&[P], "FindServer", "created", &["StartRun"]),
     // Adopted, an older attempt's, or foreign.
     (&[P], "FindServer", "server_found", &["StartRun", "DeleteServer", "Done"]),
     (&[P], "FindServer", "marker_missing", &["FindServer"]),
@@ -42,7 +48,7 @@ const ROWS: &[Row] = &[
     (&[P, C], "AwaitRun", "run_running", &["AwaitRun"]),
     // Removing.
     (&[P], "StopRun", "run_stopped", &["DeleteServer", "Done"]),
-    (&[C], "StopRun", "run_stopped", &["Done"]),
+    (&[C], "StopRun", "run_stopped", &["Done", "StartRun"]),
     (&[P, C], "StopRun", "run_running", &["StopRun"]),
     (&[P, R], "FindLeftover", "server_found", &["DeleteServer", "Done"]),
     (&[P, R], "FindLeftover", "server_absent", &["FindLeftover", "Done"]),

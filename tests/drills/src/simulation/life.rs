@@ -1,6 +1,6 @@
 //! One world from its beginning to its end: what happens next is drawn by chance, poll by poll.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{code::Code, placement::Rung};
@@ -17,7 +17,7 @@ use crate::{
     random::Random,
     stage::{
         BATCH, Stage, Tag,
-        judge::{Findings, judge},
+        judge::{Circumstances, Findings, judge},
         tasks::{Course, Ending, Tasks},
         watch::Watch,
     },
@@ -25,9 +25,12 @@ use crate::{
 
 const SWEEP_SECS: i64 = 60;
 const CHECK_SECS: i64 = 300;
+const USUAL_RUN_SECS: i64 = 40;
 /// What is not over so long after the calm began never will be. A release of what is left behind
 /// may come six hours after the one before.
 const END_SECS: i64 = 20 * 3600;
+/// What is left behind and proved ours is removed when it was seen twice, 15 minutes apart.
+const TIDY_SECS: i64 = 1800;
 /// A world that needs more polls than this does not come to rest.
 const MAX_POLLS: u64 = 3_000_000;
 
@@ -46,20 +49,21 @@ pub struct Life {
     pub random: Random,
     pub(super) plan: Plan,
     pub(super) rungs: Vec<Rung>,
-    /// Servers that somebody else removed.
-    pub(super) removed: Vec<u64>,
+    pub(super) known: Circumstances,
     pub(super) protected: Vec<u64>,
     /// Jobs that callers were granted.
     pub(super) accepted: usize,
-    faults: Faults,
+    pub faults: Faults,
     watch: Watch,
     tasks: Tasks,
     agenda: BTreeMap<(Timestamp, u64), Event>,
     entries: u64,
+    polls: u64,
     deeds: BTreeMap<Deed, u64>,
     others: BTreeMap<&'static str, u64>,
-    calm_at: Timestamp,
     is_calm: bool,
+    /// Since when nothing is left to do.
+    settled_at: Option<Timestamp>,
 }
 
 /// What a world came to.
@@ -93,7 +97,7 @@ impl Life {
             stage,
             random,
             rungs: node_spec().placement,
-            removed: Vec::new(),
+            known: Circumstances { calm_at, ..Circumstances::default() },
             protected: Vec::new(),
             accepted: 0,
             faults,
@@ -101,10 +105,11 @@ impl Life {
             tasks: Tasks::default(),
             agenda: BTreeMap::new(),
             entries: 0,
+            polls: 0,
             deeds: BTreeMap::new(),
             others: BTreeMap::new(),
-            calm_at,
             is_calm: false,
+            settled_at: None,
             plan,
         };
         for worker in 0..life.plan.workers {
@@ -116,9 +121,13 @@ impl Life {
     }
 
     fn plan_ahead(&mut self) {
-        self.enter(0, Event::Ask);
+        // Callers come at any time between two sweeps.
+        let secs = self.random.between(0, SWEEP_SECS);
+        self.enter(secs, Event::Ask);
         self.enter(SWEEP_SECS, Event::Sweep);
-        self.enter(CHECK_SECS, Event::Check);
+        if !self.plan.is_bare {
+            self.enter(CHECK_SECS, Event::Check);
+        }
         self.enter(self.plan.calm_secs, Event::Calm);
         for (deed, every_secs) in self.plan.deeds.clone() {
             let secs = self.random.between(0, 2 * every_secs);
@@ -137,17 +146,43 @@ impl Life {
     pub fn run(mut self) -> Outcome {
         // What an earlier world on this thread has left.
         drop(coverage::take_transitions());
-        let end = self.calm_at + SignedDuration::from_secs(END_SECS);
-        let mut polls = 0;
-        while polls < MAX_POLLS && self.stage.now() < end {
-            self.happen();
-            if self.go_on() {
-                polls += 1;
-            } else if self.is_over() || !self.wait() {
-                break;
+        while self.step() {}
+        self.outcome()
+    }
+
+    /// Lives to the end, is judged, and tells the histories of the jobs that the findings name, or
+    /// of jobs on the nodes that they name.
+    pub fn told(mut self) -> (Outcome, String) {
+        let store = self.stage.world.store.clone();
+        let calm_at = self.known.calm_at;
+        while self.step() {}
+        let outcome = self.outcome();
+        let found: Vec<&String> = outcome.findings.all().collect();
+        let is_named = |id: &str| found.iter().any(|finding| finding.contains(id));
+        let mut text = format!("calm from {calm_at}\n");
+        for job in store.all_jobs() {
+            if !is_named(job.id.as_str()) && !is_named(job.node_id.as_str()) {
+                continue;
+            }
+            let _ = writeln!(text, "{} {:?} on {} {:?}", job.id, job.kind, job.node_id, job.state);
+            let (deadline, undo) = (job.deadline_at, job.undo_deadline_at);
+            let _ = writeln!(text, "  from {}, until {deadline}, undo {undo:?}", job.created_at);
+            for entry in store.history(&job.id) {
+                let _ = writeln!(text, "  {} {}", entry.at, entry.message);
             }
         }
-        self.outcome(polls)
+        (outcome, text)
+    }
+
+    /// The next thing that happens. False when all is over, or never will be.
+    pub fn step(&mut self) -> bool {
+        self.happen();
+        if self.go_on() {
+            self.polls += 1;
+            return self.polls < MAX_POLLS;
+        }
+        let end = self.known.calm_at + SignedDuration::from_secs(END_SECS);
+        !self.is_over() && self.stage.now() < end && self.wait()
     }
 
     /// What the agenda has for now.
@@ -163,24 +198,34 @@ impl Life {
                     self.enter(SWEEP_SECS, Event::Sweep);
                 }
                 Event::Check => {
-                    // A check that fails is made again in five minutes.
-                    let _ = run_to_end(self.stage.world.check_connection());
+                    self.stage.begin_check();
                     self.enter(CHECK_SECS, Event::Check);
                 }
                 Event::Ask => self.ask_next(),
                 Event::Deed(deed) => self.do_deed(deed),
-                Event::Restore(deed) => self.restore(deed),
+                Event::Restore(deed) => self.undo_deed(deed),
                 Event::Calm => self.calm_down(),
             }
         }
         let mut random = self.random.clone();
         let bad_runs = if self.is_calm { 0 } else { self.plan.bad_runs };
-        self.tasks.look(&self.stage, || course(&mut random, bad_runs));
+        let is_bare = self.plan.is_bare;
+        self.tasks.look(&self.stage, || match is_bare {
+            true => (USUAL_RUN_SECS, Ending::Ready),
+            false => course(&mut random, bad_runs),
+        });
         self.random = random;
         self.tasks.end_due(&mut self.stage, 0);
     }
 
     fn ask_next(&mut self) {
+        if self.plan.is_bare {
+            for _ in 0..self.plan.jobs {
+                self.stage.provision(|_| {});
+                self.accepted += 1;
+            }
+            return;
+        }
         self.ask();
         if self.accepted < self.plan.jobs {
             let mean = self.plan.traffic_secs / self.plan.jobs.max(1) as i64;
@@ -205,20 +250,28 @@ impl Life {
         }
     }
 
+    fn undo_deed(&mut self, deed: Deed) {
+        if let Some(secs) = self.restore(deed) {
+            self.enter(secs, Event::Restore(deed));
+        }
+    }
+
     /// Faults end, and everything that was taken is given back.
     fn calm_down(&mut self) {
         self.is_calm = true;
+        // Time may have leapt past the planned moment.
+        self.known.calm_at = self.stage.now();
         self.faults.clear();
         for deed in Deed::ALL {
-            self.restore(*deed);
+            self.undo_deed(*deed);
         }
         self.stage.world.runner.set_stop_secs(0);
+        self.stage.confirm_project();
         self.replace_token();
     }
 
     /// A token is stored by an operator: the connection is connected, and parked jobs resume.
     pub(super) fn replace_token(&mut self) {
-        let _ = run_to_end(self.stage.world.check_connection());
         run_to_end(self.stage.world.resume_parked());
     }
 
@@ -236,7 +289,8 @@ impl Life {
         if self.stage.hops.len() < flying {
             self.watch.look(&self.stage);
         }
-        if self.random.chance(300) {
+        // Those in flight go on side by side: time does not pass for each of them.
+        if self.random.chance(300 / flying as u32) {
             let millis = self.random.between(1, 60);
             self.stage.advance_millis(millis);
         }
@@ -329,20 +383,25 @@ impl Life {
         next.is_some()
     }
 
-    /// Calm, and nothing is left to do.
-    fn is_over(&self) -> bool {
-        self.is_calm
+    /// Calm, nothing is left to do, and the orphan check has had its time.
+    fn is_over(&mut self) -> bool {
+        let is_settled = self.is_calm
             && self.accepted >= self.plan.jobs
             && self.stage.hops.is_empty()
-            && self.stage.is_settled()
+            && self.stage.is_settled();
+        let now = self.stage.now();
+        self.settled_at = is_settled.then(|| self.settled_at.unwrap_or(now));
+        let tidied_at = self.settled_at.map(|at| at + SignedDuration::from_secs(TIDY_SECS));
+        self.known.is_tidied = tidied_at.is_some_and(|at| at <= now);
+        self.known.is_tidied
     }
 
     fn count(&mut self, what: &'static str) {
         *self.others.entry(what).or_default() += 1;
     }
 
-    fn outcome(mut self, polls: u64) -> Outcome {
-        let findings = judge(&self.stage, &mut self.watch, &self.removed, self.calm_at);
+    fn outcome(mut self) -> Outcome {
+        let findings = judge(&self.stage, &mut self.watch, &self.known);
         let mut faults = Counts::new();
         for (fault, count) in self.faults.counts() {
             faults.insert(fault.name().to_owned(), count);
@@ -362,7 +421,7 @@ impl Life {
             seed: self.plan.seed,
             jobs: ends.values().sum(),
             hops: self.stage.tally.hops,
-            polls,
+            polls: self.polls,
             findings,
             transitions: coverage::take_transitions(),
             faults,
@@ -377,7 +436,7 @@ fn secs_since(then: Timestamp, now: Timestamp) -> i64 {
 
 /// How long a run takes, and how it ends.
 fn course(random: &mut Random, bad_runs: u32) -> Course {
-    let secs = *random.pick(&[5, 40, 40, 90, 300]);
+    let secs = *random.pick(&[5, USUAL_RUN_SECS, USUAL_RUN_SECS, 90, 300]);
     if !random.chance(bad_runs) {
         return (secs, Ending::Ready);
     }

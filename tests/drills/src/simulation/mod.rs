@@ -32,6 +32,11 @@ pub fn live(seed: u64, jobs: usize, defect: Option<Defect>) -> Outcome {
     Life::new(Plan::of(seed, jobs), defect).run()
 }
 
+/// One world, with the histories of the jobs in which something is wrong.
+pub fn tell(seed: u64, jobs: usize) -> String {
+    Life::new(Plan::of(seed, jobs), None).told().1
+}
+
 /// Worlds of these seeds, on so many threads. The report is the same however many they are.
 pub fn run(seeds: &[u64], jobs: usize, threads: usize) -> Report {
     let mut report = Report::default();

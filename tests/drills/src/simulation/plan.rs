@@ -34,6 +34,9 @@ pub struct Plan {
     pub calm_secs: i64,
     /// Calls an hour.
     pub budget: u32,
+    /// Only nodes are asked for, all at once, and nothing is checked: the calls are those of the
+    /// nodes alone.
+    pub is_bare: bool,
 }
 
 impl Plan {
@@ -41,7 +44,7 @@ impl Plan {
         let mut random = Random::new(seed);
         let mut plan = Self::calm(seed, jobs);
         plan.workers = random.between(2, 4) as usize;
-        plan.traffic_secs = random.between(60, 2400);
+        plan.traffic_secs = *random.pick(&[60, 600, 2400, 5400]);
         plan.calm_secs = plan.traffic_secs + random.between(300, 2400);
         plan.budget = *random.pick(&[3600, 3600, 600, 120]);
         // One world in sixteen is calm, so that calm itself is known to work.
@@ -66,7 +69,7 @@ impl Plan {
             plan.stalled = random.between(1, 20) as u32;
         }
         if random.chance(400) {
-            plan.bad_runs = random.between(30, 400) as u32;
+            plan.bad_runs = *random.pick(&[30, 100, 300, 900]);
         }
         if random.chance(300) {
             plan.skew_secs = random.between(1, 5);
@@ -95,7 +98,13 @@ impl Plan {
             traffic_secs: 600,
             calm_secs: 600,
             budget: 3600,
+            is_bare: false,
         }
+    }
+
+    /// Nodes that are asked for all at once, and nothing else.
+    pub fn bare(seed: u64, nodes: usize) -> Self {
+        Self { workers: 4, is_bare: true, ..Self::calm(seed, nodes) }
     }
 
     pub fn has(&self, fault: Fault) -> bool {

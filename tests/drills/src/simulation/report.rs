@@ -82,6 +82,10 @@ impl Report {
                 let _ = writeln!(text, "  {count:>10}  {name}");
             }
         }
+        let untold = self.failures.len().saturating_sub(TOLD);
+        if untold > 0 {
+            let _ = writeln!(text, "{untold} more worlds failed than are told here");
+        }
         for (seed, found) in self.failures.iter().take(TOLD) {
             let _ = writeln!(text, "seed {seed} failed; replay: drills sim --runs 1 --seed {seed}");
             for finding in found {

@@ -11,9 +11,10 @@ use super::life::Life;
 impl Life {
     /// One request. Those that are refused count as none.
     pub(super) fn ask(&mut self) {
-        let node = self.some_node(|_| true);
+        let only_free = self.random.chance(500);
+        let node = self.some_node(|node| !only_free || may_work(node));
         match node {
-            Some(node) if !self.random.chance(500) => self.ask_about(&node),
+            Some(node) if self.random.chance(600) => self.ask_about(&node),
             _ => self.ask_for_node(),
         }
     }
@@ -37,21 +38,15 @@ impl Life {
         match &node.open_job {
             // As DELETE /nodes/{id} does: a provision is cancelled, other work as well, and then
             // the node is released.
-            Some(open) if draw < 40 => {
+            Some(open) if draw < 20 => {
                 self.stage.cancel(open);
                 if !self.is_provision(open) {
                     self.work(JobKind::NodeRelease, node);
                 }
             }
-            Some(open) if draw < 70 => drop(self.stage.cancel(open)),
+            Some(open) if draw < 40 => drop(self.stage.cancel(open)),
             None if draw < 40 && !node.status.is_gone() => self.work(JobKind::NodeRelease, node),
-            None if matches!(
-                node.status,
-                NodeStatus::Ready | NodeStatus::NotReady | NodeStatus::Kept
-            ) =>
-            {
-                self.work(JobKind::NodeConfigure, node);
-            }
+            None if may_work(node) => self.work(JobKind::NodeConfigure, node),
             _ => self.ask_for_node(),
         }
     }
@@ -68,4 +63,10 @@ impl Life {
             .store
             .with_jobs(|jobs| jobs.get(job).is_some_and(|job| job.kind == JobKind::NodeProvision))
     }
+}
+
+fn may_work(node: &Node) -> bool {
+    let has_server =
+        matches!(node.status, NodeStatus::Ready | NodeStatus::NotReady | NodeStatus::Kept);
+    has_server && node.open_job.is_none()
 }

@@ -1,8 +1,9 @@
 //! The verdict on a world that has come to its end. Servers are counted in the cloud's own books;
 //! our records are asked only what is to become of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use hetzner_sim::world::placement_group::PlacementGroup;
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
     id::NodeId,
@@ -10,6 +11,8 @@ use nodeyard_domain::{
     node::{Node, NodeStatus},
     step::Policy,
 };
+
+use nodeyard_testkit::provider::{Books, PROJECT};
 
 use super::{Stage, watch::Watch};
 
@@ -39,11 +42,21 @@ impl Findings {
     }
 }
 
+/// What a drill did to a world that bears on the verdict.
+#[derive(Debug, Default)]
+pub struct Circumstances {
+    /// Servers that somebody else removed: making another was right.
+    pub removed: Vec<u64>,
+    /// When the last fault ended: no job is held to a limit before that.
+    pub calm_at: Timestamp,
+    /// The managed key was made anew, so that a create sent again names another one.
+    pub is_key_replaced: bool,
+    /// The orphan check had its time after everything had come to rest.
+    pub is_tidied: bool,
+}
+
 /// Judges a stage at its end.
-///
-/// `disturbed` are servers that somebody else removed, so that making another was right; `calm_at`
-/// is when the last fault ended: no job can be held to a limit before that.
-pub fn judge(stage: &Stage, watch: &mut Watch, removed: &[u64], calm_at: Timestamp) -> Findings {
+pub fn judge(stage: &Stage, watch: &mut Watch, known: &Circumstances) -> Findings {
     watch.conclude(stage);
     let mut findings = Findings {
         duplicates: std::mem::take(&mut watch.doubled),
@@ -51,24 +64,21 @@ pub fn judge(stage: &Stage, watch: &mut Watch, removed: &[u64], calm_at: Timesta
         ..Findings::default()
     };
     findings.broken.extend(stage.panics.iter().map(|told| format!("a worker panicked: {told}")));
+    findings.orphans.extend(stage.sighted.iter().cloned());
     let bytes = stage.world.store.largest_job_bytes();
     if bytes > MAX_JOB_BYTES {
         findings.broken.push(format!("a job item had {bytes} bytes"));
     }
     let nodes: BTreeMap<NodeId, Node> =
         stage.world.store.all_nodes().into_iter().map(|node| (node.id.clone(), node)).collect();
-    servers(stage, &nodes, removed, &mut findings);
-    for job in stage.world.store.all_jobs() {
-        let late = ended_late(&job, &stage.world.driver.policy, calm_at);
-        if !job.state.is_terminal() {
-            findings.stuck.push(format!(
-                "{} ({:?}) stands at {:?}, waiting on {:?}",
-                job.id, job.kind, job.step, job.waiting_on
-            ));
-        } else if let Some(secs) = late {
-            findings.stuck.push(format!("{} ({:?}) ended {secs} s too late", job.id, job.kind));
-        }
+    let books = stage.world.provider.books();
+    if books.changed_bodies > 0 && !known.is_key_replaced {
+        let told = format!("{} creates were sent again and differed", books.changed_bodies);
+        findings.broken.push(told);
     }
+    servers(&books, &nodes, &known.removed, &mut findings);
+    leftovers(stage, &nodes, known.is_tidied, &mut findings);
+    jobs(stage, known.calm_at, &mut findings);
     for node in nodes.values() {
         if node.status == NodeStatus::CleanupPending {
             findings.stuck.push(format!("{} is still to be cleaned up", node.id));
@@ -80,6 +90,48 @@ pub fn judge(stage: &Stage, watch: &mut Watch, removed: &[u64], calm_at: Timesta
     findings
 }
 
+fn jobs(stage: &Stage, calm_at: Timestamp, findings: &mut Findings) {
+    for job in stage.world.store.all_jobs() {
+        let late = ended_late(&job, &stage.world.driver.policy, calm_at);
+        if !job.state.is_terminal() {
+            findings.stuck.push(format!(
+                "{} ({:?}) stands at {:?}, waiting on {:?}",
+                job.id, job.kind, job.step, job.waiting_on
+            ));
+        } else if let Some(secs) = late {
+            findings.stuck.push(format!("{} ({:?}) ended {secs} s too late", job.id, job.kind));
+        }
+    }
+}
+
+/// Addresses that nobody uses and no node has on record, and groups without servers.
+fn leftovers(
+    stage: &Stage,
+    nodes: &BTreeMap<NodeId, Node>,
+    is_tidied: bool,
+    findings: &mut Findings,
+) {
+    let owned = nodes.values().filter(|node| may_own(node.status));
+    let recorded: BTreeSet<u64> = owned
+        .filter_map(|node| node.server.as_ref())
+        .flat_map(|server| server.primary_ips.iter().copied())
+        .collect();
+    for address in stage.world.provider.primary_ips() {
+        if address.assignee.is_none() && !recorded.contains(&address.id) {
+            findings.orphans.push(format!("Primary IP {} is used by nobody", address.id));
+        }
+    }
+    // One made with a token of another project is out of our reach.
+    let empty: Vec<u64> = stage.world.provider.look(|world| {
+        let ours = |group: &&PlacementGroup| Some(group.project) == world.find_project(PROJECT);
+        let groups = world.placement_groups().filter(ours);
+        groups.map(|group| group.id).filter(|id| world.members(*id).is_empty()).collect()
+    });
+    for group in empty.into_iter().filter(|_| is_tidied) {
+        findings.orphans.push(format!("placement group {group} is empty"));
+    }
+}
+
 /// By how many seconds a job has missed the limit of its kind.
 fn ended_late(job: &Job, policy: &Policy, calm_at: Timestamp) -> Option<i64> {
     let limit = job.deadline_at.max(calm_at)
@@ -89,12 +141,11 @@ fn ended_late(job: &Job, policy: &Policy, calm_at: Timestamp) -> Option<i64> {
 }
 
 fn servers(
-    stage: &Stage,
+    books: &Books,
     nodes: &BTreeMap<NodeId, Node>,
     removed: &[u64],
     findings: &mut Findings,
 ) {
-    let books = stage.world.provider.books();
     let by_name: BTreeMap<&str, &Node> =
         nodes.iter().map(|(id, node)| (id.as_str(), node)).collect();
     let mut made: BTreeMap<(&str, &str), Vec<u64>> = BTreeMap::new();

@@ -7,26 +7,29 @@ pub mod judge;
 pub mod tasks;
 pub mod watch;
 
-use std::rc::Rc;
+use std::{collections::BTreeSet, rc::Rc};
 
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
     connection::Connection,
     id::{JobId, NodeId},
     job::JobKind,
+    orphan::ResourceKind,
     spec::NodeSpec,
     wake::Wake,
 };
 use nodeyard_engine::{
-    Clock as _, Handled,
+    Clock as _, Driver, Handled,
+    check::check,
     driver::DriverError,
+    orphan::{OrphanCheck, OrphanStore as _, confirm},
     queue::WakeQueue as _,
-    store::{JobStore as _, StoreError},
+    store::{AuditEntry, JobStore as _},
     sweep::{GRACE_SECS, sweep},
 };
 use nodeyard_testkit::{
     pause::run_to_end,
-    world::{Setup, SimulatedDriver, World},
+    world::{Setup, SimulatedDriver, World, name},
 };
 
 use crate::executor::{Executor, Polled};
@@ -52,6 +55,8 @@ pub struct Delivery {
 pub enum Tag {
     Hop(Delivery),
     Sweep,
+    /// The check of the connection and the orphan check.
+    Check,
     /// A container task tells its result.
     Telling {
         job: JobId,
@@ -61,7 +66,9 @@ pub enum Tag {
 
 pub enum Ended {
     Hop(Result<Handled, DriverError>),
-    Sweep(Result<(), StoreError>),
+    /// A sweep or a check: what did not work is done again the next time.
+    Scheduled,
+    /// A container task is over.
     Told,
 }
 
@@ -89,6 +96,8 @@ pub struct Stage {
     pub tally: Tally,
     /// Panics that nobody planted.
     pub panics: Vec<String>,
+    /// Servers that the orphan check found to belong to nobody: what is mended was broken.
+    pub sighted: BTreeSet<String>,
 }
 
 impl Stage {
@@ -101,6 +110,7 @@ impl Stage {
             hops: Executor::default(),
             tally: Tally::default(),
             panics: Vec::new(),
+            sighted: BTreeSet::new(),
         }
     }
 
@@ -158,7 +168,21 @@ impl Stage {
         let driver = self.workers[0].driver.clone();
         self.hops.start(Tag::Sweep, async move {
             let now = driver.clock.now();
-            Ended::Sweep(sweep(&driver.store, &driver.queue, now).await.map(drop))
+            let _ = sweep(&driver.store, &driver.queue, now).await;
+            Ended::Scheduled
+        });
+    }
+
+    /// Begins a check of the connection and of what nobody accounts for, as the schedule does.
+    pub fn begin_check(&mut self) {
+        let driver = self.workers[0].driver.clone();
+        self.hops.start(Tag::Check, async move {
+            let Driver { store, provider, secrets, clock, deployment, .. } = &*driver;
+            if let Ok(Some(connection)) = store.connection(&name()).await {
+                let _ = check(store, secrets, provider, &connection, clock.now()).await;
+            }
+            let _ = OrphanCheck { store, provider, secrets, clock, deployment }.run().await;
+            Ended::Scheduled
         });
     }
 
@@ -176,6 +200,7 @@ impl Stage {
                 }
                 self.next_of_batch(hop.worker);
             }
+            Polled::Done { tag: Tag::Check, .. } => self.note_sightings(),
             Polled::Done { .. } => {}
             Polled::Panicked { tag, message } => {
                 self.tally.panics += 1;
@@ -187,6 +212,27 @@ impl Stage {
                 }
             }
         }
+    }
+
+    fn note_sightings(&mut self) {
+        let orphans = run_to_end(self.world.store.orphans()).unwrap_or_default();
+        let servers = orphans.into_iter().filter(|orphan| orphan.kind == ResourceKind::Server);
+        self.sighted.extend(servers.map(|orphan| {
+            format!("the orphan check found server {} ({:?})", orphan.provider_id, orphan.reason)
+        }));
+    }
+
+    /// An admin says that table and project belong together: left-overs are removed again.
+    pub fn confirm_project(&self) {
+        let audit = AuditEntry {
+            at: self.now(),
+            actor: "admin".to_owned(),
+            action: "confirm".to_owned(),
+            subject: String::new(),
+            request_id: String::new(),
+        };
+        // The observer's handle has no faults.
+        let _ = run_to_end(confirm(&self.world.store, &audit));
     }
 
     fn next_of_batch(&mut self, worker: usize) {
@@ -259,7 +305,7 @@ impl Stage {
 
     fn connection(&self) -> Option<Connection> {
         let store = &self.world.store;
-        run_to_end(store.connection(&nodeyard_testkit::world::name())).ok().flatten()
+        run_to_end(store.connection(&name())).ok().flatten()
     }
 
     /// The id of the managed key on record.
@@ -267,12 +313,15 @@ impl Stage {
         Some(self.connection()?.key?.provider_id)
     }
 
-    /// An admin confirms the project: the managed key is made again if it is not there.
-    pub fn make_key(&self) {
-        let Some(connection) = self.connection() else { return };
+    /// An admin confirms the project: the managed key is made again if it is not there. True when
+    /// that made another key.
+    pub fn make_key(&self) -> bool {
+        let Some(connection) = self.connection() else { return false };
         let key = Some(self.world.provider.managed_key());
+        let is_another = connection.key != key;
         // The observer's handle has no faults.
         let _ = run_to_end(self.world.store.put_connection(&Connection { key, ..connection }));
+        is_another
     }
 
     /// Sends a wake without delay, as callers do.

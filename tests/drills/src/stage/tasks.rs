@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hetzner_sim::world::server::Status;
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
     code::Code,
@@ -12,6 +13,7 @@ use nodeyard_domain::{
     wake::{Wake, WakeReason},
 };
 use nodeyard_engine::{queue::WakeQueue as _, store::RunStore as _};
+use nodeyard_testkit::faults::Fault;
 
 use super::{Ended, Stage, Tag};
 
@@ -31,11 +33,17 @@ pub enum Ending {
 /// How long a run takes, in seconds, and how it ends.
 pub type Course = (i64, Ending);
 
+type End = (JobId, u32, Ending);
+
+/// How long a run waits for its server to be up, and how often it looks, in seconds.
+const BOOT_SECS: i64 = 400;
+const LOOK_SECS: i64 = 10;
+
 /// The tasks that are known, and when they end.
 #[derive(Debug, Default)]
 pub struct Tasks {
     known: BTreeSet<(JobId, u32)>,
-    ends: BTreeMap<Timestamp, Vec<(JobId, u32, Ending)>>,
+    ends: BTreeMap<Timestamp, Vec<End>>,
 }
 
 impl Tasks {
@@ -61,16 +69,48 @@ impl Tasks {
     pub fn end_due(&mut self, stage: &mut Stage, teller: usize) {
         while self.next_end().is_some_and(|at| at <= stage.now()) {
             let Some((_, ends)) = self.ends.pop_first() else { return };
-            for (job, number, ending) in ends {
-                if stage.world.runner.running().contains(&(job.clone(), number)) {
-                    stage.end_task(job, number, ending, teller);
-                }
+            for end in ends {
+                self.end(stage, end, teller);
             }
         }
+    }
+
+    fn end(&mut self, stage: &mut Stage, (job, number, ending): End, teller: usize) {
+        let tasks = stage.world.runner.tasks();
+        let task = tasks.iter().find(|task| task.job == job && task.number == number);
+        let Some(task) = task.filter(|task| task.is_alive()) else { return };
+        if stage.is_running(task.server_id) {
+            let ending = stage.drawn(ending);
+            return stage.end_task(job, number, ending, teller);
+        }
+        // The playbooks wait for the boot, and fail in the end.
+        let waited_secs = stage.now().as_second() - task.started_at.as_second();
+        if waited_secs > BOOT_SECS {
+            return stage.end_task(job, number, Ending::Fails(Code::NodeUnreachable), teller);
+        }
+        let again_at = stage.now() + SignedDuration::from_secs(LOOK_SECS);
+        self.ends.entry(again_at).or_default().push((job, number, ending));
     }
 }
 
 impl Stage {
+    fn is_running(&self, server: u64) -> bool {
+        self.world.provider.look(|world| {
+            world.server(server).is_some_and(|server| server.status == Status::Running)
+        })
+    }
+
+    /// How a run ends that was to end so, if nothing else goes wrong.
+    fn drawn(&self, ending: Ending) -> Ending {
+        if self.world.faults.hits(Fault::TaskKilled) {
+            Ending::Dies { is_told: false }
+        } else if self.world.faults.hits(Fault::RunFails) {
+            Ending::Fails(Code::AnsibleHostFailed)
+        } else {
+            ending
+        }
+    }
+
     /// Ends one task. What it tells goes through the faulty ports of `teller`.
     fn end_task(&mut self, job: JobId, number: u32, ending: Ending, teller: usize) {
         let (code, is_ready) = match ending {
