@@ -42,7 +42,7 @@ pub use self::{policy::Policy, transition::Transition};
 use crate::{
     code::Code,
     job::{Effect, Job, JobKind, Phase, Step},
-    node::{NodeChange, Server},
+    node::{Node, NodeChange, NodeStatus, Server},
     observation::{Observation, Outcome},
     timeline::TimelineEntry,
     wake::WakeReason,
@@ -55,6 +55,19 @@ pub struct Decision {
     pub job: Job,
     pub node: NodeChange,
     pub entries: Vec<TimelineEntry>,
+}
+
+impl Decision {
+    /// A server that came back too late was put on the node's record, and the job that ends the
+    /// node knows nothing of it: it is not forgotten, and the node is left behind once more.
+    pub fn keep_late_server(&mut self, before: &Job, node: &Node) {
+        let known = before.server.as_ref().map(|server| server.id);
+        let late = node.server.as_ref().filter(|server| Some(server.id) != known);
+        if late.is_some() && self.node.status.is_some_and(NodeStatus::is_gone) {
+            self.node.server = None;
+            self.node.status = Some(NodeStatus::CleanupPending);
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

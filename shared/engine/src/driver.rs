@@ -212,7 +212,8 @@ where
                     self.store.keep_on_node(&loaded.node.id, &server, now).await?;
                     return Ok(Handled::Committed);
                 }
-                Verdict::Commit(decision) => {
+                Verdict::Commit(mut decision) => {
+                    decision.keep_late_server(&loaded.job, &loaded.node);
                     if self.store.commit(&loaded, &decision).await? == Commit::Done {
                         self.report(&loaded, &decision.job, &observation.outcome);
                         self.send_wakes(&loaded, &decision.job, now).await;

@@ -291,3 +291,21 @@ async fn two_workers_on_every_wake_make_each_commit_once() {
     // Created by one, or adopted by the other, who looked because the claim was made.
     assert_eq!((told("on cx23@fsn1"), told("run started"), told("succeeded")), (1, 1, 2));
 }
+
+#[tokio::test]
+async fn a_server_that_comes_back_while_its_node_is_released_is_not_forgotten() {
+    let mut world = World::new().await;
+    let (provision, node) = world.provision(|_| {}).await;
+    world.run_for(600).await.unwrap();
+    let release = world.work(JobKind::NodeRelease, &node).await.unwrap();
+    world.drain_until(&release, Step::ConfirmGone).await;
+    // The provision has ended long ago; an answer of its create comes only now.
+    let known = job(&world, &provision).await.server.unwrap();
+    let late = nodeyard_domain::node::Server { id: known.id + 1000, ..known };
+    world.store.keep_on_node(&node, &late, world.clock.now()).await.unwrap();
+    world.run_for(120).await.unwrap();
+    assert_eq!(job(&world, &release).await.state, JobState::Succeeded);
+    let record = world.store.node(&node).await.unwrap().unwrap();
+    assert_eq!(record.status, NodeStatus::CleanupPending);
+    assert_eq!(record.server.unwrap().id, late.id);
+}
