@@ -3,6 +3,7 @@
 //!
 //! Must not: make provider calls in the sweep.
 
+use jiff::SignedDuration;
 use nodeyard_engine::{
     Clock,
     check::{CheckError, check},
@@ -15,6 +16,10 @@ use nodeyard_engine::{
 };
 use serde::{Deserialize, Serialize};
 use tracing::warn;
+
+/// No further connection is checked this long after the first, in seconds: with a provider that
+/// hangs there is still time for the rest of the check.
+const CHECKING_SECS: i64 = 25;
 
 /// What the schedule asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -100,10 +105,16 @@ where
 
     /// Checks each connection; one that cannot be checked does not keep the others from it.
     async fn check_connections(&self) -> Result<Report, StoreError> {
-        let connections = self.store.connections().await?;
+        let mut connections = self.store.connections().await?;
+        connections.sort_by_key(|connection| connection.checked_at);
+        let end = self.clock.now() + SignedDuration::from_secs(CHECKING_SECS);
         let mut report = Report { found: connections.len(), ..Report::default() };
         for connection in connections {
             let now = self.clock.now();
+            if now > end {
+                warn!(connection = %connection.name, "connection not checked: out of time");
+                continue;
+            }
             match check(&self.store, &self.secrets, &self.provider, &connection, now).await {
                 Ok(_) => report.done += 1,
                 Err(CheckError::Store(error)) => return Err(error),

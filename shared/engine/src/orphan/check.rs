@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use nodeyard_domain::{
     connection::ConnectionName,
     orphan::{ConnectionSeen, Orphan, OrphanState, ResourceKind},
@@ -21,6 +22,9 @@ use crate::{
     store::{ApiStore, JobStore, NodeFilter, PageError, PageRequest, StoreError},
 };
 
+/// No further connection is listed this long after the check began, in seconds: with a provider
+/// that hangs it still ends in time to say that it has run.
+const LISTING_SECS: i64 = 20;
 /// The most things one check removes or gives back; the rest is the next one's.
 const MAX_REMOVALS: usize = 50;
 /// Nodes read at a time, and how often, to find addresses that are on record.
@@ -75,12 +79,20 @@ where
         let state = self.store.orphan_state().await?;
         let key = self.secrets.deployment_key().await?;
         let known = self.store.orphans().await?;
-        let connections = self.store.connections().await?;
+        let mut connections = self.store.connections().await?;
         let addresses = self.recorded_addresses().await?;
 
+        // Those that had to wait the last time come first.
+        let earlier = |name: &ConnectionName| state.connections.get(name);
+        connections.sort_by_key(|connection| earlier(&connection.name).map(|seen| seen.at));
+        let end = self.clock.now() + SignedDuration::from_secs(LISTING_SECS);
         let mut views = Vec::new();
         for connection in &connections {
-            let earlier = state.connections.get(&connection.name);
+            if self.clock.now() > end {
+                warn!(connection = %connection.name, "not checked for orphans: out of time");
+                continue;
+            }
+            let earlier = earlier(&connection.name);
             match self.view(connection, &key, &known, &addresses, earlier).await {
                 Ok(view) => views.push(view),
                 Err(why) => {

@@ -99,9 +99,16 @@ where
         earlier: Option<&ConnectionSeen>,
     ) -> Result<View, Skipped> {
         // A token of another project sees nothing of ours, and a listing of nothing would make
-        // every finding vanish.
-        let elsewhere = connection.reason == Some(ConnectionReason::MarkerMissing);
-        if connection.status == ConnectionStatus::Disconnected || elsewhere {
+        // every finding vanish. A provider that has just not answered is not waited for again.
+        let is_useless = matches!(
+            connection.reason,
+            Some(
+                ConnectionReason::MarkerMissing
+                    | ConnectionReason::ProviderUnavailable
+                    | ConnectionReason::RateLimited
+            )
+        );
+        if connection.status == ConnectionStatus::Disconnected || is_useless {
             return Err(Skipped::Status(connection.status));
         }
         let now = self.clock.now();

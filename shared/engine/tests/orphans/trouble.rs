@@ -1,6 +1,9 @@
 //! What cannot be listed keeps its findings, and keeps nobody else from being checked.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use hetzner_sim::Access;
+use jiff::SignedDuration;
 use nodeyard_domain::{
     connection::{Connection, ConnectionName, ConnectionReason, ConnectionStatus},
     id::NodeId,
@@ -8,10 +11,13 @@ use nodeyard_domain::{
 };
 use nodeyard_engine::{
     Clock as _,
-    orphan::OrphanStore as _,
+    orphan::{OrphanCheck, OrphanStore as _},
     store::{ApiStore as _, JobStore as _},
 };
-use nodeyard_testkit::world::name;
+use nodeyard_testkit::{
+    provider::TOKEN,
+    world::{DEPLOYMENT, name},
+};
 
 use crate::bench::Bench;
 
@@ -112,4 +118,33 @@ async fn one_bad_connection_does_not_keep_others_from_being_checked() {
     bench.check().await;
     assert_eq!(bench.orphans().await.len(), 1);
     assert_eq!(bench.world.store.orphan_state().await.unwrap().connections.len(), 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_hangs_leaves_the_check_its_end_and_others_come_first_next_time() {
+    let bench = Bench::new().await;
+    for name in ["second", "third"] {
+        let connection = Connection { name: name.parse().unwrap(), ..bench.connection().await };
+        bench.world.store.put_connection(&connection).await.unwrap();
+        bench.world.secrets.put_token(&connection.name, TOKEN);
+    }
+    // Every look at the clock finds four seconds gone.
+    let looks = AtomicI64::new(0);
+    let start = bench.world.clock.now();
+    let slow = || start + SignedDuration::from_secs(4 * looks.fetch_add(1, Ordering::SeqCst));
+    let world = &bench.world;
+    let check = OrphanCheck {
+        store: &world.store,
+        provider: &world.provider,
+        secrets: &world.secrets,
+        clock: &slow,
+        deployment: DEPLOYMENT,
+    };
+    for run in 1..=2 {
+        assert_eq!(check.run().await.unwrap().listed, 1);
+        let state = world.store.orphan_state().await.unwrap();
+        // `main` was seen by the check before these.
+        assert_eq!(state.connections.len(), 1 + run);
+        assert!(state.last_run_at > Some(start) && state.report_only_since.is_none());
+    }
 }
