@@ -39,6 +39,9 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Seconds until another look at an open job is worth it.
 const RETRY_AFTER_OPEN: &str = "2";
+/// The most pieces of log on one page, whatever is asked for: a piece has up to 64 KB, six times as
+/// many where every byte has to be escaped, and a function's answer at most 6 MB (Lambda quotas).
+const MAX_LOG_PIECES: usize = 12;
 
 pub fn routes<P: Ports>() -> OpenApiRouter<Shared<P>> {
     OpenApiRouter::new()
@@ -198,7 +201,8 @@ pub async fn job_log<P: Ports>(
     OriginalUri(uri): OriginalUri,
     Params(query): Params<ListQuery>,
 ) -> Result<Json<ListView<LogPiece>>, Problem> {
-    let page = query.page()?;
+    let mut page = query.page()?;
+    page.limit = page.limit.min(MAX_LOG_PIECES);
     let job = app.visible_job(&caller, &id).await?;
     let found = app.store.log(&job.id, &page).await?;
     Ok(Json(ListView::of(found, &uri, |text| LogPiece { text })))

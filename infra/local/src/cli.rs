@@ -28,6 +28,8 @@ pub enum Task {
     Chaos(ChaosOptions),
     /// The same lost answers against the provider's own Python client and against us.
     Peer(PeerOptions),
+    /// A run that says far more than anybody reads.
+    Sizes(SizesOptions),
     /// Kill at every boundary of every hop, in a simulated world.
     CrashMatrix(DrillOptions),
     /// Whole simulated worlds, with everything that goes wrong: `--runs N --seed S`.
@@ -155,6 +157,20 @@ pub struct PeerOptions {
     /// How often each fault is tried on each side.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     pub runs: u32,
+}
+
+/// `cargo xtask sizes`.
+#[derive(Debug, Clone, Args)]
+pub struct SizesOptions {
+    /// Name of the stack that it brings up.
+    #[arg(long, default_value = "sizes", value_parser = stack_name)]
+    pub stack: String,
+    /// Tasks that changed something.
+    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1_000..=200_000))]
+    pub events: u32,
+    /// What Ansible prints.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub output_mb: u32,
 }
 
 /// What goes to the drills' own program, which knows its options.

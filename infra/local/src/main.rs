@@ -29,6 +29,7 @@ mod random;
 mod report;
 mod signal;
 mod simulator;
+mod sizes;
 mod stack;
 mod state;
 mod up;
@@ -67,6 +68,7 @@ async fn run(task: Task) -> Result<()> {
         Task::Test(options) => checks::test(&Workspace::find()?, &options, report).await,
         Task::Chaos(options) => chaos::chaos(&Workspace::find()?, &options, report).await,
         Task::Peer(options) => peer::peer(&Workspace::find()?, &options, report).await,
+        Task::Sizes(options) => sizes::sizes(&Workspace::find()?, &options, report).await,
         Task::CrashMatrix(options) => {
             drills::run(&Workspace::find()?, "crash-matrix", &options.words).await
         }

@@ -34,3 +34,22 @@ async fn the_log_comes_in_pieces() {
     let answer = world.get(&format!("/jobs/{}/log", job.id)).await;
     assert_eq!(answer.json, json!({"items": [{"text": "first\n"}, {"text": "second\n"}]}));
 }
+
+#[tokio::test]
+async fn a_page_of_the_log_fits_into_a_functions_answer_whatever_it_holds() {
+    let world = World::connected().await;
+    let (_, job) = world.node(json!({})).await;
+    let piece = "\u{1}".repeat(64 * 1024);
+    for sequence in 0..30 {
+        world.store.append_log(&job.id, 1, sequence, &piece).await.unwrap();
+    }
+    let mut next = Some(format!("/jobs/{}/log?limit=100", job.id));
+    let mut pieces = 0;
+    while let Some(path) = next {
+        let page = world.get(&path).await.json;
+        assert!(page.to_string().len() < 6_000_000, "{}", page.to_string().len());
+        pieces += page["items"].as_array().unwrap().len();
+        next = page["next"].as_str().map(str::to_owned);
+    }
+    assert_eq!(pieces, 30);
+}

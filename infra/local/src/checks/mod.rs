@@ -9,7 +9,9 @@ mod step;
 use std::time::Instant;
 
 use crate::chaos;
-use crate::cli::{BackingKind, ChaosOptions, DemoOptions, PeerOptions, StackOptions, TestOptions};
+use crate::cli::{
+    BackingKind, ChaosOptions, DemoOptions, PeerOptions, SizesOptions, StackOptions, TestOptions,
+};
 use crate::command::{on_path, run_aloud, run_quietly};
 use crate::demo;
 use crate::error::{Result, XtaskError};
@@ -18,6 +20,7 @@ use crate::prerequisites;
 use crate::python::{self, Venv};
 use crate::report::Report;
 use crate::signal::unless_interrupted;
+use crate::sizes;
 use crate::workspace::Workspace;
 
 use step::{Action, STEPS, Step};
@@ -68,6 +71,11 @@ async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) ->
             demo::demo(workspace, &demo_without_machines(), report).await
         }
         Action::Chaos => chaos::chaos(workspace, &short_chaos(), report).await,
+        Action::Sizes => {
+            let stack = "test-sizes".to_owned();
+            let options = SizesOptions { stack, events: 50_000, output_mb: 20 };
+            sizes::sizes(workspace, &options, report).await
+        }
         Action::Peer => {
             let options = PeerOptions { stack: "test-peer".to_owned(), runs: 1 };
             peer::peer(workspace, &options, report).await

@@ -36,6 +36,8 @@ pub enum Action {
     DemoWithoutMachines,
     /// The short form of the drill that kills processes and loses answers.
     Chaos,
+    /// A run that says far too much.
+    Sizes,
     /// Lost answers beside the provider's own client, once each.
     Peer,
     /// The tests of the whole workspace.
@@ -82,6 +84,7 @@ pub const STEPS: &[Step] = &[
     Step { name: "demo without machines", action: Action::DemoWithoutMachines },
     Step { name: "killed stack", action: Action::KilledStack },
     Step { name: "chaos", action: Action::Chaos },
+    Step { name: "sizes", action: Action::Sizes },
     Step { name: "peer", action: Action::Peer },
     Step { name: "tests", action: Action::Tests },
 ];
