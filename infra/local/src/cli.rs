@@ -36,6 +36,8 @@ pub enum Task {
     Sim(DrillOptions),
     /// Planted defects, each of which must be caught.
     Defects(DrillOptions),
+    /// Two workers, a queue that loses and doubles, and a crash: every order of events.
+    Model(DrillOptions),
     /// Provider calls per node; simulated, or on the local stack.
     Calls(CallsOptions),
     /// Hand a queue's messages to a function run by `cargo lambda watch`.

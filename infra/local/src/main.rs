@@ -69,14 +69,17 @@ async fn run(task: Task) -> Result<()> {
         Task::Chaos(options) => chaos::chaos(&Workspace::find()?, &options, report).await,
         Task::Peer(options) => peer::peer(&Workspace::find()?, &options, report).await,
         Task::Sizes(options) => sizes::sizes(&Workspace::find()?, &options, report).await,
-        Task::CrashMatrix(options) => {
-            drills::run(&Workspace::find()?, "crash-matrix", &options.words).await
-        }
-        Task::Sim(options) => drills::run(&Workspace::find()?, "sim", &options.words).await,
-        Task::Defects(options) => drills::run(&Workspace::find()?, "defects", &options.words).await,
+        Task::CrashMatrix(options) => drill("crash-matrix", &options.words).await,
+        Task::Sim(options) => drill("sim", &options.words).await,
+        Task::Defects(options) => drill("defects", &options.words).await,
+        Task::Model(options) => drills::run(&Workspace::find()?, &["model"], &options.words).await,
         Task::Calls(options) if options.stack_run => {
             calls::calls(&Workspace::find()?, &options, report).await
         }
-        Task::Calls(_) => drills::run(&Workspace::find()?, "calls", &[]).await,
+        Task::Calls(_) => drill("calls", &[]).await,
     }
+}
+
+async fn drill(name: &str, words: &[String]) -> Result<()> {
+    drills::run(&Workspace::find()?, &["drills", name], words).await
 }
