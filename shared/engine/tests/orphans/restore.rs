@@ -1,9 +1,16 @@
 //! After the table was restored, or where it has no past, nothing is removed until an admin says
 //! that table and project belong together.
 
-use nodeyard_domain::{id::NodeId, node::NodeStatus, orphan::OrphanReason};
-use nodeyard_engine::orphan::{OrphanStore as _, confirm};
-use nodeyard_testkit::world::World;
+use nodeyard_domain::{
+    connection::ConnectionName, id::NodeId, node::NodeStatus, orphan::OrphanReason,
+    ownership::DeploymentKey,
+};
+use nodeyard_engine::{
+    orphan::{OrphanCheck, OrphanStore as _, confirm},
+    secrets::{Secrets, SecretsError},
+};
+use nodeyard_testkit::world::{DEPLOYMENT, World};
+use secrecy::SecretString;
 
 use crate::bench::Bench;
 
@@ -78,4 +85,54 @@ async fn groups_and_addresses_wait_as_well() {
     confirm(&bench.world.store, &bench.audit()).await.unwrap();
     assert_eq!(bench.check().await.removed, 1);
     assert!(bench.world.provider.groups().is_empty());
+}
+
+/// Secrets whose reading takes so long that an admin confirms meanwhile.
+struct WhileConfirmed<'a>(&'a Bench);
+
+type Secret<T> = Result<T, SecretsError>;
+
+impl Secrets for WhileConfirmed<'_> {
+    async fn deployment_key(&self) -> Secret<DeploymentKey> {
+        confirm(&self.0.world.store, &self.0.audit()).await.unwrap();
+        self.0.world.secrets.deployment_key().await
+    }
+    async fn provider_token(&self, name: &ConnectionName, fresh: bool) -> Secret<SecretString> {
+        self.0.world.secrets.provider_token(name, fresh).await
+    }
+    async fn put_provider_token(&self, _: &ConnectionName, _: &SecretString) -> Secret<()> {
+        unreachable!("the check stores no secret")
+    }
+    async fn delete_provider_token(&self, _: &ConnectionName) -> Secret<()> {
+        unreachable!("the check deletes no secret")
+    }
+    async fn ssh_key(&self, _: &ConnectionName, _: u32) -> Secret<SecretString> {
+        unreachable!("the check logs in nowhere")
+    }
+    async fn put_ssh_key(&self, _: &ConnectionName, _: u32, _: &SecretString) -> Secret<()> {
+        unreachable!("the check stores no secret")
+    }
+    async fn bootstrap(&self) -> Secret<SecretString> {
+        unreachable!("the check is no caller")
+    }
+}
+
+#[tokio::test]
+async fn a_word_that_comes_while_a_check_runs_is_not_lost() {
+    let mut bench = Bench::new().await;
+    bench.left_behind().await;
+    bench.check().await;
+    bench.pass(3600);
+    let check = OrphanCheck {
+        store: &bench.world.store,
+        provider: &bench.world.provider,
+        secrets: &WhileConfirmed(&bench),
+        clock: &bench.world.clock,
+        deployment: DEPLOYMENT,
+    };
+    let checked = check.run().await.unwrap();
+    assert!(checked.only_reported, "it began before the word");
+    let state = bench.world.store.orphan_state().await.unwrap();
+    assert_eq!((state.report_only_since, state.last_run_at.is_some()), (None, true));
+    assert_eq!(bench.check().await.removed, 1);
 }
