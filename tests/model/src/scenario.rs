@@ -32,8 +32,6 @@ pub enum Defect {
     NoSettle,
     /// One tick less than a worker's life and a landing take.
     ShortSettle,
-    /// The loser of a race drops what it has observed.
-    ObservationDropped,
     /// What a budget refused before the call counts as the call's own answer.
     NotSentIsAnAnswer,
 }
@@ -109,8 +107,8 @@ impl Scenario {
     }
 
     pub fn policy(&self) -> Policy {
-        // A claim made at 0 is used until `LIFE_TICKS`, lands `LAND_TICKS` later, and an absence
-        // seen in the tick after that is one for good.
+        // A claim made at 0 is used until `LIFE_TICKS`, and its POST lands `LAND_TICKS` later. From
+        // then on a look is right, and the worker that looked tells of it up to a life later.
         let settle_secs = match self.defect {
             Some(Defect::NoSettle) => 0,
             Some(Defect::ShortSettle) => 2 * LIFE_TICKS + LAND_TICKS,

@@ -297,8 +297,7 @@ impl World {
                 self.workers.remove(at);
             }
             Verdict::Commit(decision) => {
-                let committed = self.commit(at, &decision, scenario);
-                if !committed && !scenario.lacks(Defect::ObservationDropped) {
+                if !self.commit(at, &decision, scenario) {
                     let worker = &mut self.workers[at];
                     worker.job = Arc::clone(&self.jobs[worker.message.job]);
                     worker.node = Arc::clone(&self.node);
@@ -309,7 +308,7 @@ impl World {
                 self.queue.retain(|message| message.job != worker.message.job);
                 if crash {
                     self.redeliver(worker.message);
-                } else if committed {
+                } else {
                     self.send_wakes(&worker);
                 }
             }
