@@ -1,8 +1,10 @@
-//! What a connection's project can buy, remembered for a while in this process.
+//! What a connection's project can buy: remembered for a while in this process, and shared with
+//! the others through the store.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,6 +12,7 @@ use nodeyard_domain::{connection::ConnectionName, observation::FailureClass};
 use nodeyard_engine::{
     provider::{Catalogue, ProviderCheck},
     secrets::Secrets,
+    store::{ApiStore, JobStore, StoredCatalogue},
 };
 
 use crate::{
@@ -22,6 +25,12 @@ use crate::{
 pub const ADMISSION_MAX_AGE: SignedDuration = SignedDuration::from_secs(300);
 /// How old stock may be that is shown as live.
 pub const LIVE_MAX_AGE: SignedDuration = SignedDuration::from_secs(10);
+
+/// How often and how far apart a process looks whether another has read the catalogue: less than a
+/// caller waits for the gateway.
+const LOOKS: u32 = 12;
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+const MAX_SWAPS: u32 = 8;
 
 type Known = HashMap<ConnectionName, (Timestamp, Arc<Catalogue>)>;
 
@@ -56,9 +65,51 @@ impl<P: Ports> App<P> {
         {
             return Ok(catalogue);
         }
-        let catalogue = Arc::new(self.fetch_catalogue(connection).await?);
-        self.catalogues.known().insert(connection.clone(), (now, Arc::clone(&catalogue)));
-        Ok(catalogue)
+        // What another process has read is as good.
+        if let Some(stored) = self.store.catalogue(connection).await?
+            && fresh_enough(stored.read_at)
+        {
+            return Ok(self.remember(connection, stored));
+        }
+        // One reads for all, while the others wait a little; who would show it as live reads it.
+        if max_age > LIVE_MAX_AGE && !self.reads_for_all(connection).await? {
+            for _ in 0..LOOKS {
+                tokio::time::sleep(LOOK_EVERY).await;
+                if let Some(stored) = self.store.catalogue(connection).await?
+                    && fresh_enough(stored.read_at)
+                {
+                    return Ok(self.remember(connection, stored));
+                }
+            }
+        }
+        let catalogue = self.fetch_catalogue(connection).await?;
+        let read = StoredCatalogue { read_at: now, catalogue };
+        if let Err(error) = self.store.put_catalogue(connection, &read).await {
+            tracing::warn!(%connection, %error, "the catalogue is not shared");
+        }
+        Ok(self.remember(connection, read))
+    }
+
+    fn remember(&self, connection: &ConnectionName, read: StoredCatalogue) -> Arc<Catalogue> {
+        let catalogue = Arc::new(read.catalogue);
+        let known = (read.read_at, Arc::clone(&catalogue));
+        self.catalogues.known().insert(connection.clone(), known);
+        catalogue
+    }
+
+    /// Takes the reading over from the other processes; false while one of them is at it.
+    async fn reads_for_all(&self, connection: &ConnectionName) -> Result<bool, Problem> {
+        for _ in 0..MAX_SWAPS {
+            let now = self.now();
+            let mut pace = self.store.pace(connection, now).await?;
+            if !pace.take_catalogue(now) {
+                return Ok(false);
+            }
+            if self.store.swap_pace(connection, &pace).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn fetch_catalogue(&self, connection: &ConnectionName) -> Result<Catalogue, Problem> {

@@ -22,6 +22,8 @@ const POLL_LEASE_SECS: i64 = 3;
 const KEY_SEEN_SECS: i64 = 600;
 /// How long the first who tries a quota again keeps others from it, in seconds.
 const QUOTA_PROBE_SECS: i64 = 60;
+/// Reading the catalogue takes four calls; whoever does it has so long, in seconds.
+const CATALOGUE_LEASE_SECS: i64 = 20;
 /// Servers a spread placement group holds (observed; the reference names no number).
 pub const GROUP_SIZE: u32 = 10;
 
@@ -162,6 +164,9 @@ pub struct Pace {
     pub groups: Vec<SpreadGroup>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reserved: Vec<Reserved>,
+    /// Until when one process reads the catalogue for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalogue_until: Option<Timestamp>,
     /// When the managed key was last seen with the connection's token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_seen_at: Option<Timestamp>,
@@ -179,6 +184,7 @@ impl Pace {
             quota: None,
             groups: Vec::new(),
             reserved: Vec::new(),
+            catalogue_until: None,
             key_seen_at: None,
         }
     }
@@ -311,6 +317,16 @@ impl Pace {
 
     pub fn reserved(&self, now: Timestamp) -> impl Iterator<Item = &Reserved> {
         self.reserved.iter().filter(move |known| known.until > now)
+    }
+
+    /// Takes the reading of the catalogue over, for everybody. False while somebody else has it.
+    pub fn take_catalogue(&mut self, now: Timestamp) -> bool {
+        let lasts = SignedDuration::from_secs(CATALOGUE_LEASE_SECS);
+        if self.catalogue_until.is_some_and(|until| until > now && until <= now + lasts) {
+            return false;
+        }
+        self.catalogue_until = Some(now + lasts);
+        true
     }
 
     pub fn key_is_known(&self, now: Timestamp) -> bool {

@@ -16,6 +16,9 @@ use nodeyard_domain::{
     timeline::TimelineEntry,
     token::Token,
 };
+use serde::{Deserialize, Serialize};
+
+use crate::provider::Catalogue;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -327,6 +330,13 @@ impl JobFilter {
     }
 }
 
+/// A catalogue and when it was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredCatalogue {
+    pub read_at: Timestamp,
+    pub catalogue: Catalogue,
+}
+
 /// What the API needs.
 pub trait ApiStore: Send + Sync {
     /// Writes job, node, idempotency record and audit entry in one transaction, or nothing.
@@ -384,6 +394,18 @@ pub trait ApiStore: Send + Sync {
     ) -> impl Future<Output = std::result::Result<Page<String>, PageError>> + Send;
 
     fn connections(&self) -> impl Future<Output = Result<Vec<Connection>>> + Send;
+
+    /// What was last read of what is for sale on a connection.
+    fn catalogue(
+        &self,
+        connection: &ConnectionName,
+    ) -> impl Future<Output = Result<Option<StoredCatalogue>>> + Send;
+
+    fn put_catalogue(
+        &self,
+        connection: &ConnectionName,
+        catalogue: &StoredCatalogue,
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// Removes a connection's record, and what its jobs shared.
     fn delete_connection(&self, name: &ConnectionName) -> impl Future<Output = Result<()>> + Send;

@@ -309,3 +309,22 @@ async fn a_server_that_comes_back_while_its_node_is_released_is_not_forgotten() 
     assert_eq!(record.status, NodeStatus::CleanupPending);
     assert_eq!(record.server.unwrap().id, late.id);
 }
+
+#[tokio::test]
+async fn a_job_that_crashed_its_worker_twice_runs_alone() {
+    let mut world = World::new().await;
+    let (provision, _) = world.provision(|_| {}).await;
+    let wake = Wake::new(provision.clone(), WakeReason::Due);
+    let loaded = world.store.load(&provision).await.unwrap().unwrap();
+    world.store.begin(&loaded.job, false).await.unwrap();
+    world.store.begin(&loaded.job, false).await.unwrap();
+    assert_eq!(world.driver.handle_in_company(&wake).await.unwrap(), Handled::ToBeAlone);
+    assert_eq!(job(&world, &provision).await.version, 1, "it was left alone");
+    assert_eq!(world.driver.handle(&wake).await.unwrap(), Handled::Committed);
+    // The commit has cleared the counter: it is like any other again.
+    assert_eq!(world.driver.handle_in_company(&wake).await.unwrap(), Handled::Committed);
+    world.run_for(600).await.unwrap();
+    assert_eq!(world.driver.handle_in_company(&wake).await.unwrap(), Handled::Left);
+    let unknown = Wake::new(JobId::from_bits(999), WakeReason::Due);
+    assert_eq!(world.driver.handle_in_company(&unknown).await.unwrap(), Handled::Left);
+}

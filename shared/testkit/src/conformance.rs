@@ -142,6 +142,7 @@ pub async fn hold<S: Store>(fresh: impl AsyncFn() -> S) {
             timeline_and_log_are_paged,
             a_cursor_that_cannot_be_read_is_refused,
             connections_are_kept_by_name,
+            a_catalogue_is_shared_until_its_connection_goes,
         }
         orphan::{
             orphans_are_kept_until_forgotten,

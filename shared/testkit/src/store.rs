@@ -22,7 +22,9 @@ use nodeyard_domain::{
     timeline::TimelineEntry,
     token::Token,
 };
-use nodeyard_engine::store::{AuditEntry, Begin, Commit, DueJob, JobStore, Loaded, StoreError};
+use nodeyard_engine::store::{
+    AuditEntry, Begin, Commit, DueJob, JobStore, Loaded, StoreError, StoredCatalogue,
+};
 
 use crate::{
     defects::Defect,
@@ -62,6 +64,7 @@ pub(crate) struct Items {
     pub log: HashMap<JobId, BTreeMap<(u32, u32), String>>,
     pub connections: BTreeMap<ConnectionName, Connection>,
     pub paces: BTreeMap<ConnectionName, Pace>,
+    pub catalogues: BTreeMap<ConnectionName, StoredCatalogue>,
     pub tokens: Vec<Token>,
     pub had_admin: bool,
     pub idempotency: HashMap<String, (String, JobId)>,

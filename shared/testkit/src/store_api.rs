@@ -13,7 +13,7 @@ use nodeyard_domain::{
 };
 use nodeyard_engine::store::{
     Acceptance, Accepted, ApiStore, AuditEntry, IdempotencyKey, JobFilter, Loaded, NodeFilter,
-    Page, PageError, PageRequest, StoreError,
+    Page, PageError, PageRequest, StoreError, StoredCatalogue,
 };
 
 use crate::{
@@ -198,10 +198,27 @@ impl ApiStore for MemoryStore {
         self.look(READ, |items| Ok(items.connections.values().cloned().collect())).await
     }
 
+    async fn catalogue(&self, connection: &ConnectionName) -> Result<Option<StoredCatalogue>> {
+        self.look(READ, |items| Ok(items.catalogues.get(connection).cloned())).await
+    }
+
+    async fn put_catalogue(
+        &self,
+        connection: &ConnectionName,
+        catalogue: &StoredCatalogue,
+    ) -> Result<()> {
+        self.change(WRITE, |items| {
+            items.catalogues.insert(connection.clone(), catalogue.clone());
+            Ok(())
+        })
+        .await
+    }
+
     async fn delete_connection(&self, name: &ConnectionName) -> Result<()> {
         self.change(WRITE, |items| {
             items.connections.remove(name);
             items.paces.remove(name);
+            items.catalogues.remove(name);
             Ok(())
         })
         .await

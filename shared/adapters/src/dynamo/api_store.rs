@@ -14,9 +14,9 @@ use nodeyard_domain::{
 };
 use nodeyard_engine::store::{
     Acceptance, Accepted, ApiStore, AuditEntry, IdempotencyKey, JobFilter, NodeFilter, Page,
-    PageError, PageRequest, StoreError,
+    PageError, PageRequest, StoreError, StoredCatalogue,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     DynamoStore,
@@ -29,13 +29,18 @@ use super::{
     },
     list::{Gatherer, List, Reader, Source, read_partition},
     log_text,
-    row::{JobRow, NodeRow, read, value},
+    row::{JobRow, NodeRow, item, read, value},
     table::Transacted,
     text::Text,
     token::read_token,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
+
+#[derive(Serialize, Deserialize)]
+struct CatalogueRow {
+    catalogue: Text<StoredCatalogue>,
+}
 
 #[derive(Deserialize)]
 struct EntryRow {
@@ -199,8 +204,24 @@ impl ApiStore for DynamoStore {
         items.into_iter().map(read_connection).collect()
     }
 
+    async fn catalogue(&self, connection: &ConnectionName) -> Result<Option<StoredCatalogue>> {
+        let found = self.table.get(&Key::catalogue(connection)).await?;
+        found.map(|item| read::<CatalogueRow>(item).map(|row| row.catalogue.0)).transpose()
+    }
+
+    async fn put_catalogue(
+        &self,
+        connection: &ConnectionName,
+        catalogue: &StoredCatalogue,
+    ) -> Result<()> {
+        let key = Key::catalogue(connection);
+        let row = item(&key, &CatalogueRow { catalogue: Text(catalogue.clone()) })?;
+        self.table.write(Write::put(key, row)).await.map(|_| ())
+    }
+
     async fn delete_connection(&self, name: &ConnectionName) -> Result<()> {
-        let writes = [Key::connection(name), Key::pace(name)].map(Write::delete);
+        let keys = [Key::connection(name), Key::pace(name), Key::catalogue(name)];
+        let writes = keys.map(Write::delete);
         self.table.transact(writes.into()).await.map(|_| ())
     }
 

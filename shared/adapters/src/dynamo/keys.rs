@@ -68,6 +68,10 @@ impl Key {
         Self::new(CONNECTIONS, name.as_str())
     }
 
+    pub(super) fn catalogue(connection: &ConnectionName) -> Self {
+        Self::new("CATALOGUE", connection.as_str())
+    }
+
     pub(super) fn pace(connection: &ConnectionName) -> Self {
         Self::new("PACE", connection.as_str())
     }

@@ -8,7 +8,10 @@ use nodeyard_domain::{
     node::NodeStatus,
     spec::Profile,
 };
-use nodeyard_engine::store::{JobFilter, NodeFilter, PageError, PageRequest};
+use nodeyard_engine::{
+    provider::Catalogue,
+    store::{JobFilter, NodeFilter, PageError, PageRequest, StoredCatalogue},
+};
 
 use super::{
     Store,
@@ -175,4 +178,27 @@ pub(super) async fn connections_are_kept_by_name<S: Store>(store: &S) {
     store.delete_connection(&connection.name).await.expect("delete");
     store.delete_connection(&connection.name).await.expect("again is harmless");
     assert_eq!(store.connections().await.expect("connections"), [other]);
+}
+
+pub(super) async fn a_catalogue_is_shared_until_its_connection_goes<S: Store>(store: &S) {
+    let connection = connection("main");
+    store.put_connection(&connection).await.expect("store");
+    assert_eq!(store.catalogue(&connection.name).await.expect("store"), None);
+    let mut read = StoredCatalogue {
+        read_at: now(),
+        catalogue: Catalogue {
+            currency: "EUR".into(),
+            offers: Vec::new(),
+            locations: vec!["fsn1".into()],
+            images: vec!["debian-13".into()],
+            primary_ipv4_monthly_net: [("fsn1".to_owned(), 0.5)].into(),
+        },
+    };
+    for currency in ["EUR", "USD"] {
+        read.catalogue.currency = currency.into();
+        store.put_catalogue(&connection.name, &read).await.expect("store");
+        assert_eq!(store.catalogue(&connection.name).await.expect("store"), Some(read.clone()));
+    }
+    store.delete_connection(&connection.name).await.expect("store");
+    assert_eq!(store.catalogue(&connection.name).await.expect("store"), None);
 }
