@@ -31,7 +31,7 @@ impl Plan {
         if is_short {
             Self {
                 storm: secs(14),
-                patience: secs(150),
+                patience: secs(240),
                 waits_out: false,
                 sweeps: true,
                 worker_kills: 20,
