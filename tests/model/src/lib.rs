@@ -6,11 +6,15 @@
 //! lines each and with the place they mirror: the driver ([`worker`]), the store ([`store`]), the
 //! sweep ([`world`]). What is made up: the cloud ([`cloud`]) and the container tasks ([`run`]).
 //!
+//! Beside it, [`histories`]: records as released versions wrote them, which must load and finish
+//! for ever.
+//!
 //! Must not: decide anything about jobs itself.
 
 pub mod action;
 pub mod cloud;
 pub mod fingerprint;
+pub mod histories;
 pub mod properties;
 pub mod run;
 pub mod scenario;

@@ -53,8 +53,9 @@ impl World {
         let as_loaded = stored.version == before.version
             && !stored.state.is_terminal()
             && (stored.sent_at == before.sent_at || scenario.lacks(Defect::NoClaim))
-            && stored.news_at == before.news_at;
-        if !(as_loaded && turn_as_loaded) && !scenario.lacks(Defect::NoFence) {
+            && stored.news_at == before.news_at
+            && turn_as_loaded;
+        if !as_loaded && !scenario.lacks(Defect::NoFence) {
             return false;
         }
         let job = Job { version: before.version + 1, ..decision.job.clone() };

@@ -155,6 +155,11 @@ pub fn outcomes() -> Vec<Outcome> {
             all.push(found(ownership, status.clone()));
         }
     }
+    // What the connection's jobs share has refused before anything was sent.
+    for class in [FailureClass::RateLimited, FailureClass::NoCapacity, FailureClass::Quota] {
+        let failure = ProviderFailure::new(class, "rate_budget", "message");
+        all.push(Outcome::NotSent(ProviderFailure { pause_secs: Some(600), ..failure }));
+    }
     for class in FailureClass::ALL {
         all.push(failed(*class));
         all.extend([3, 600].map(|secs| failed_for(*class, secs)));

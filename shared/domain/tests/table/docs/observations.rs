@@ -3,7 +3,7 @@
 use nodeyard_domain::{
     code::Retry,
     job::{JobKind, Phase},
-    observation::{FailureClass, Outcome, ServerStatus},
+    observation::{FailureClass, Outcome, ProviderFailure, ServerStatus},
     ownership::Ownership,
     readiness::is_ready,
 };
@@ -183,18 +183,21 @@ pub fn tells_of(phrase: &str, case: &Case<'_>) -> bool {
     known(phrase).is_some_and(|(_, is)| is(case))
 }
 
-fn class(case: &Case<'_>) -> Option<FailureClass> {
+/// A failure of the job's call. What was not sent is none while another's call may be under way.
+fn failure<'a>(case: &Case<'a>) -> Option<&'a ProviderFailure> {
     match case.outcome {
-        Outcome::Failed(failure) => Some(failure.class),
+        Outcome::Failed(failure) => Some(failure),
+        Outcome::NotSent(failure) if case.job.sent_at.is_none() => Some(failure),
         _ => None,
     }
 }
 
+fn class(case: &Case<'_>) -> Option<FailureClass> {
+    failure(case).map(|failure| failure.class)
+}
+
 fn pause(case: &Case<'_>) -> Option<i64> {
-    match case.outcome {
-        Outcome::Failed(failure) => failure.pause_secs,
-        _ => None,
-    }
+    failure(case).and_then(|failure| failure.pause_secs)
 }
 
 /// The effect of the job's step is a call to the provider.

@@ -79,7 +79,9 @@ fn an_absent_name_is_believed_only_after_the_settle_time() {
 fn a_claim_whose_maker_is_silent_is_looked_for_whatever_is_told() {
     let mut walk = Walk::of(JobKind::NodeProvision).tell(Outcome::KeyReady);
     walk.job.sent_at = walk.job.intent.as_ref().map(|intent| intent.id);
-    for outcome in [Outcome::ClaimFound, Outcome::Nothing] {
+    let Outcome::Failed(refused) = failed(FailureClass::Quota) else { panic!("a failure") };
+    // A budget's refusal says nothing of the POST that somebody else has sent.
+    for outcome in [Outcome::ClaimFound, Outcome::Nothing, Outcome::NotSent(refused)] {
         let told = walk.clone().tell(outcome);
         assert_eq!(told.job.step, Step::FindServer);
         assert!(told.job.settle_until.is_some());

@@ -1,0 +1,23 @@
+//! Writes the histories of a release, once.
+
+use clap::{Parser, Subcommand};
+use nodeyard_model::histories::folder;
+
+#[derive(Parser)]
+struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Writes today's records under the name of a release that has none yet.
+    Write { release: String },
+}
+
+fn main() -> std::io::Result<()> {
+    let Command::Write { release } = Options::parse().command;
+    let written = folder::write(&folder::root(), &release)?;
+    println!("{written} histories of {release}");
+    Ok(())
+}
