@@ -9,8 +9,8 @@ use nodeyard_domain::{
     node::{Node, Server},
     observation::ProviderFailure,
     orphan::{
-        ConnectionSeen, GroupSeen, Judge, Orphan, OrphanReason, Resource, ResourceKind, Verdict,
-        judge_address,
+        ConnectionSeen, GroupSeen, Judge, Orphan, OrphanId, OrphanReason, Resource, ResourceKind,
+        Verdict, judge_address,
     },
     ownership::DeploymentKey,
     pace::CallClass,
@@ -252,6 +252,13 @@ where
         }
         let recorded = addresses.get(connection.name.as_str()).into_iter().flatten();
         wanted.extend(recorded.map(|(id, node)| (*id, Some(node.clone()))));
+        let last_seen = |id: u64| {
+            let orphan = OrphanId::new(ResourceKind::PrimaryIp, id, &connection.name);
+            known.iter().find(|known| known.id == orphan).map(|known| known.last_seen_at)
+        };
+        let mut wanted: Vec<(u64, Option<NodeId>)> = wanted.into_iter().collect();
+        // Those that had to wait the last time come first.
+        wanted.sort_by_key(|(id, _)| last_seen(*id));
         for (index, (id, recorded_on)) in wanted.into_iter().enumerate() {
             if index >= MAX_ADDRESSES {
                 view.left_out.insert(id);

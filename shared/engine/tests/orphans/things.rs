@@ -1,14 +1,21 @@
 //! Placement groups, SSH keys and Primary IPs.
 
-use hetzner_sim::world::operation::{Family, Kind, Operation, PrimaryIpDraft, Reply, SshKeyDraft};
+use hetzner_sim::world::operation::{
+    Family, Kind, Operation, PrimaryIpDraft, Reply, ServerDraft, SshKeyDraft,
+};
 use nodeyard_domain::{
     job::JobKind,
     node::{NodeStatus, Server},
-    orphan::{OrphanReason, REMOVAL_AFTER_SECS},
+    orphan::{Orphan, OrphanId, OrphanReason, REMOVAL_AFTER_SECS, ResourceKind},
     ownership::LABEL_DEPLOYMENT,
     pace::SpreadGroup,
 };
-use nodeyard_engine::{Clock as _, provider::Provider as _, store::JobStore as _};
+use nodeyard_engine::{
+    Clock as _,
+    orphan::{OrphanCheck, OrphanStore as _},
+    provider::Provider as _,
+    store::JobStore as _,
+};
 use nodeyard_testkit::world::{DEPLOYMENT, name};
 
 use crate::bench::Bench;
@@ -35,9 +42,9 @@ impl Bench {
     }
 
     /// A Primary IP that nobody uses.
-    fn spare_address(&self) -> u64 {
+    fn spare_address(&self, name: &str) -> u64 {
         let draft = PrimaryIpDraft {
-            name: "spare".into(),
+            name: name.into(),
             family: Family::V4,
             location: Some("fsn1".into()),
             assignee: None,
@@ -128,7 +135,7 @@ async fn an_address_on_record_with_a_failed_node_goes() {
     let (node, server) = bench.left_behind().await;
     assert!(bench.world.provider.remove_server(server));
     bench.pass(30);
-    let spare = bench.spare_address();
+    let spare = bench.spare_address("spare");
     let mut record = bench.node(&node).await;
     record.status = NodeStatus::Failed;
     let known = Server {
@@ -164,8 +171,77 @@ async fn an_address_that_was_only_seen_on_an_orphan_is_reported() {
     assert!(bench.reasons().await.iter().all(|it| *it == OrphanReason::UnprovenAddress));
     assert_eq!(bench.orphans().await.len(), addresses.len());
     // Whose they are is not proved: somebody may have put them there.
-    let spare = bench.spare_address();
+    let spare = bench.spare_address("spare");
     bench.live(3600).await;
     assert!(addresses.iter().all(|id| bench.has_address(*id)) && bench.has_address(spare));
     assert_eq!(bench.orphans().await.len(), addresses.len(), "the spare one is nobody's business");
+}
+
+#[tokio::test]
+async fn a_group_that_a_job_has_just_taken_a_place_in_is_looked_at_again() {
+    let mut bench = Bench::new().await;
+    let group = bench.empty_group().await;
+    bench.check().await;
+    bench.pass(REMOVAL_AFTER_SECS);
+    let world = &bench.world;
+    let counted = bench.calls("GET /servers?name");
+    // The listing is made; before anything is removed, a server comes.
+    let clock = || {
+        if bench.calls("GET /servers?name") > counted && world.provider.groups()[&group] == 0 {
+            let plain = ServerDraft::plain("web", "cx23", "debian-13");
+            let draft = ServerDraft { placement_group: Some(group), ..plain };
+            assert!(world.provider.perform(&Operation::CreateServer(Box::new(draft))).is_some());
+        }
+        world.clock.now()
+    };
+    let check = OrphanCheck {
+        store: &world.store,
+        provider: &world.provider,
+        secrets: &world.secrets,
+        clock: &clock,
+        deployment: DEPLOYMENT,
+    };
+    let checked = check.run().await.unwrap();
+    assert_eq!((checked.found, checked.removed), (1, 0));
+    assert_eq!(world.provider.groups(), [(group, 1)].into());
+    bench.pass(300);
+    assert_eq!(bench.check().await.found, 0);
+}
+
+#[tokio::test]
+async fn addresses_that_there_was_no_time_for_stay_on_record() {
+    let bench = Bench::new().await;
+    let gone = Orphan {
+        id: OrphanId::new(ResourceKind::Server, 1, &name()),
+        connection: name(),
+        kind: ResourceKind::Server,
+        provider_id: 1,
+        name: "gone".into(),
+        reason: OrphanReason::UnknownNode,
+        node: None,
+        attempt: None,
+        primary_ips: Vec::new(),
+        first_seen_at: bench.world.clock.now(),
+        last_seen_at: bench.world.clock.now(),
+    };
+    for number in 0..30 {
+        let id = bench.spare_address(&format!("spare-{number}"));
+        let address = Orphan {
+            id: OrphanId::new(ResourceKind::PrimaryIp, id, &name()),
+            kind: ResourceKind::PrimaryIp,
+            provider_id: id,
+            reason: OrphanReason::UnprovenAddress,
+            ..gone.clone()
+        };
+        bench.world.store.put_orphan(&address).await.unwrap();
+    }
+    bench.pass(300);
+    assert_eq!(bench.check().await.found, 25);
+    assert_eq!(bench.orphans().await.len(), 30);
+    assert_eq!(bench.calls("GET /primary_ips/{id}"), 25);
+    // They come first the next time.
+    bench.pass(300);
+    bench.check().await;
+    let first = gone.first_seen_at;
+    assert!(bench.orphans().await.iter().all(|address| address.last_seen_at > first));
 }
