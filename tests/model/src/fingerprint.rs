@@ -92,8 +92,9 @@ impl World {
         } else {
             job_as_it_decides(job, view, state);
         }
-        // Of the node, a worker uses whose turn it was, and nothing else.
-        (&node.open_job, &node.queued_release).hash(state);
+        // Of the node, a worker uses whose turn it was and which server it had, and nothing else.
+        let server = node.server.as_ref().map(|server| server.id);
+        (&node.open_job, &node.queued_release, server).hash(state);
         match stage {
             Stage::Planned(effect) => (0, effect_hash(effect)).hash(state),
             Stage::Asking(effect) => (1, effect_hash(effect)).hash(state),

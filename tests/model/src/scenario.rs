@@ -73,7 +73,8 @@ impl Scenario {
     pub fn all(faults: u8) -> Vec<Self> {
         let unique = Self {
             names_are_unique: true,
-            ..Self::new("provision, names unique", Beginning::Provision, faults)
+            only_creation: true,
+            ..Self::new("creation, names unique", Beginning::Provision, faults)
         };
         let creation =
             Self { only_creation: true, ..Self::new("creation", Beginning::Provision, faults + 1) };

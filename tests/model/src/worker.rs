@@ -61,7 +61,8 @@ fn plan(job: &Job, reason: WakeReason, policy: &Policy, now: jiff::Timestamp) ->
     let resumed = job.waiting_on.is_some()
         && job.cancel_requested_at.is_none()
         && (reason == WakeReason::Resume || job.news_at.is_some());
-    let due = job.is_due(now) || resumed;
+    let called = reason == WakeReason::Resume && intent.effect == Effect::TakeNode;
+    let due = job.is_due(now) || resumed || called;
     let unwanted = now >= limit || job.cancel_requested_at.is_some();
     if due && !(unwanted && intent.effect.must_be_claimed()) {
         return Some(Stage::Planned(intent.effect.clone()));
@@ -296,7 +297,8 @@ impl World {
                 self.keep_on_node(&server);
                 self.workers.remove(at);
             }
-            Verdict::Commit(decision) => {
+            Verdict::Commit(mut decision) => {
+                decision.keep_late_server(&job, &self.workers[at].node);
                 if !self.commit(at, &decision, scenario) {
                     let worker = &mut self.workers[at];
                     worker.job = Arc::clone(&self.jobs[worker.message.job]);

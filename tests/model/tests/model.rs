@@ -21,8 +21,8 @@ fn a_provision_keeps_every_promise() {
 }
 
 #[test]
-fn a_provision_keeps_every_promise_where_names_are_unique() {
-    explore("provision, names unique");
+fn the_making_of_a_server_keeps_every_promise_where_names_are_unique() {
+    explore("creation, names unique");
 }
 
 #[test]
