@@ -216,15 +216,25 @@ where
                     }
                     // Missing in a listing proves nothing: it is asked for by its id.
                     Some(Ok(None)) if loaded.job.id == round.own => {
-                        if self.spend_another(connection).await? {
-                            self.fetch_alone(loaded.clone(), round).await?;
-                        }
+                        self.fetch_paid(connection, loaded.clone(), round).await?;
                     }
                     _ => {}
                 }
             }
         }
         Ok(())
+    }
+
+    async fn fetch_paid(
+        &self,
+        connection: &Connection,
+        loaded: Loaded,
+        round: &mut Round,
+    ) -> Result<(), DriverError> {
+        match self.spend_another(connection).await? {
+            true => self.fetch_alone(loaded, round).await,
+            false => Ok(()),
+        }
     }
 
     async fn fetch_alone(&self, loaded: Loaded, round: &mut Round) -> Result<(), DriverError> {
