@@ -22,7 +22,7 @@ impl Model for Scenario {
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
-        world.actions(actions);
+        world.actions(self, actions);
     }
 
     fn next_state(&self, world: &World, action: Action) -> Option<World> {
@@ -58,6 +58,9 @@ impl Model for Scenario {
             }),
             Property::always("an open job is found by the sweep", |_, world: &World| {
                 world.jobs.iter().all(|job| job.state.is_terminal() || job.look_at().is_some())
+            }),
+            Property::always("left in peace, every job ends", |scenario: &Self, world: &World| {
+                !is_worth_a_run(world) || ends_in_peace(world, scenario)
             }),
             Property::always("one job at a time has the node", |_, world: &World| {
                 world.jobs.iter().filter(|job| has_node(job)).count() <= 1
@@ -112,6 +115,42 @@ fn undone() -> Vec<Property<Scenario>> {
             late.is_some_and(|late| known == Some(late.id) && job.phase == Phase::Undo)
         }),
     ]
+}
+
+/// Nobody is at work, and nothing more may go wrong.
+fn is_worth_a_run(world: &World) -> bool {
+    world.workers.is_empty() && world.faults_left == 0
+}
+
+/// More than any job needs once everything works.
+const MAX_ACTIONS: usize = 400;
+
+/// Everything that is under way goes on, in turn, and nobody cancels.
+fn ends_in_peace(world: &World, scenario: &Scenario) -> bool {
+    let mut world = world.clone();
+    for _ in 0..MAX_ACTIONS {
+        if world.jobs.iter().all(|job| job.state.is_terminal()) {
+            return is_on_record(&world);
+        }
+        let mut actions = Vec::new();
+        world.actions(scenario, &mut actions);
+        let going_on = actions.into_iter().filter(|action| urgency(*action) > 0);
+        let Some(next) = going_on.max_by_key(|action| urgency(*action)) else { return false };
+        world = world.after(next, scenario);
+    }
+    false
+}
+
+/// Workers and the cloud before the queue, all of them before time passes, and callers never.
+fn urgency(action: Action) -> u8 {
+    match action {
+        Action::Begin { .. } | Action::Ask { .. } | Action::Offer { .. } => 5,
+        Action::Land { .. } | Action::Die { .. } => 4,
+        Action::Deliver { .. } => 3,
+        Action::End { .. } | Action::Sweep { .. } | Action::ReleaseLeftOver => 2,
+        Action::Tick => 1,
+        _ => 0,
+    }
 }
 
 /// The job has got the node and has not ended.

@@ -32,6 +32,8 @@ pub enum Defect {
     NoSettle,
     /// One tick less than a worker's life and a landing take.
     ShortSettle,
+    /// Nobody looks after jobs whose wakes are lost.
+    NoSweep,
     /// What a budget refused before the call counts as the call's own answer.
     NotSentIsAnAnswer,
 }

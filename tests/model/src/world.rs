@@ -19,7 +19,7 @@ use crate::{
     action::{Action, Answer},
     cloud::Cloud,
     run::{RunAt, Task},
-    scenario::{Beginning, FAR_SECS, LIFE_TICKS, Scenario},
+    scenario::{Beginning, Defect, FAR_SECS, LIFE_TICKS, Scenario},
     worker::{Stage, Worker},
 };
 
@@ -207,7 +207,7 @@ impl World {
         (self.may_cancel && is_cancellable(&self.jobs[open])).then_some(open)
     }
 
-    pub fn actions(&self, actions: &mut Vec<Action>) {
+    pub fn actions(&self, scenario: &Scenario, actions: &mut Vec<Action>) {
         let faulty = self.faults_left > 0;
         if self.workers.len() < WORKERS {
             let visible = (0..self.queue.len()).filter(|at| self.queue[*at].at <= self.now);
@@ -242,7 +242,8 @@ impl World {
                 Task::Missing | Task::Stopped => {}
             }
         }
-        for job in (0..self.jobs.len()).filter(|at| self.is_overdue(*at)) {
+        let sweeps = !scenario.lacks(Defect::NoSweep);
+        for job in (0..self.jobs.len()).filter(|at| sweeps && self.is_overdue(*at)) {
             // Beside a worker that is slow it makes a second one: as good as a doubled wake.
             let beside = self.workers.iter().any(|worker| worker.message.job == job);
             if faulty || !beside {

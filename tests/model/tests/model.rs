@@ -91,3 +91,8 @@ fn a_refusal_of_the_budget_that_passes_for_an_answer_is_noticed() {
         &[NOTHING_LEFT, ON_RECORD, ONE_SERVER, "a claimed create is sent once"],
     );
 }
+
+#[test]
+fn wakes_that_nobody_repairs_are_noticed() {
+    breaks(Defect::NoSweep, 1, &["left in peace, every job ends"]);
+}
