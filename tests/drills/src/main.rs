@@ -23,6 +23,9 @@ enum Drill {
         /// This point only, as a failure names it.
         #[arg(long)]
         only: Option<String>,
+        /// The points whose name begins so.
+        #[arg(long)]
+        begin: Option<String>,
         #[arg(long)]
         threads: Option<usize>,
     },
@@ -54,7 +57,9 @@ const LONG_RUN: usize = 1000;
 fn main() -> ExitCode {
     nodeyard_drills::quiet_planted_panics();
     let done = match Cli::parse().drill {
-        Drill::CrashMatrix { only, threads } => crash_matrix(only.as_deref(), threads),
+        Drill::CrashMatrix { only, begin, threads } => {
+            crash_matrix(only.as_deref(), &begin.unwrap_or_default(), threads)
+        }
         Drill::Sim { runs, seed, jobs, threads } => sim(runs, seed, jobs, threads),
         Drill::Defects { threads } => plant_defects(threads),
         Drill::Calls => count_calls(),
@@ -66,10 +71,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn crash_matrix(only: Option<&str>, threads: Option<usize>) -> io::Result<bool> {
+fn crash_matrix(only: Option<&str>, begin: &str, threads: Option<usize>) -> io::Result<bool> {
     let mut out = io::stdout().lock();
     let points = match only.map(str::parse::<Point>) {
-        None => matrix::points(),
+        None => {
+            let mut points = matrix::points();
+            points.retain(|point| point.to_string().starts_with(begin));
+            points
+        }
         Some(Ok(point)) => vec![point],
         Some(Err(_)) => {
             writeln!(out, "there is no such point")?;
@@ -82,6 +91,9 @@ fn crash_matrix(only: Option<&str>, threads: Option<usize>) -> io::Result<bool> 
         for finding in found {
             writeln!(out, "  {finding}")?;
         }
+    }
+    if let ([point], false) = (&points[..], report.failures.is_empty()) {
+        out.write_all(matrix::tell(point).as_bytes())?;
     }
     if report.broken > 0 {
         writeln!(out, "{} other invariants broken", report.broken)?;

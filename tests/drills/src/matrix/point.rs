@@ -24,6 +24,13 @@ pub enum Variant {
     Stalled,
     /// The job is cancelled meanwhile, and the worker dies in the end.
     CancelledStalledDies,
+    /// The job is cancelled, and the worker stands still until all is over: its host was
+    /// suspended. Then it goes on.
+    CancelledOverruns,
+    /// There is news for the job, and its wake is lost; the worker goes on.
+    News,
+    /// Every worker that takes the job up dies at the same place, many times over.
+    KeepsDying,
 }
 
 impl Variant {
@@ -36,6 +43,9 @@ impl Variant {
         Self::Cancelled,
         Self::Stalled,
         Self::CancelledStalledDies,
+        Self::CancelledOverruns,
+        Self::News,
+        Self::KeepsDying,
     ];
 
     fn name(self) -> &'static str {
@@ -48,6 +58,9 @@ impl Variant {
             Self::Cancelled => "cancelled",
             Self::Stalled => "stalled",
             Self::CancelledStalledDies => "cancelled-stalled-dies",
+            Self::CancelledOverruns => "cancelled-overruns",
+            Self::News => "news",
+            Self::KeepsDying => "keeps-dying",
         }
     }
 }

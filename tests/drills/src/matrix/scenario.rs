@@ -7,21 +7,28 @@ use nodeyard_domain::{
     job::{Job, JobKind, JobState, Step},
     node::NodeStatus,
 };
-use nodeyard_testkit::{faults::Fault, world::node_spec};
+use nodeyard_testkit::{faults::Fault, provider::CreateFault, world::node_spec};
 
 use super::walk::Walk;
-use crate::stage::{Stage, tasks::Ending};
+use crate::stage::{Stage, forged_labels, tasks::Ending};
+
+/// A create lands so much later at most, in seconds: with the worker's time-out before it, less
+/// than the settle time.
+const LATEST_SECS: i64 = 60;
 
 /// What the job and its node may end as.
 pub type End = (JobState, NodeStatus);
+
+/// When something is done, and what.
+pub type Act = (fn(&Job) -> bool, fn(&mut Stage, &Job));
 
 /// One life.
 pub struct Scenario {
     pub name: &'static str,
     /// Brings the world to where the job is accepted.
     pub begin: fn(&mut Walk) -> JobId,
-    /// Done once, before a wake is handed out, when the job first stands at this step.
-    pub then: Option<(Step, fn(&mut Stage, &Job))>,
+    /// What is done to the job on its way, one after the other, before a wake is handed out.
+    pub acts: &'static [Act],
     /// How the runs of the job end, the last one again and again.
     pub runs: &'static [Ending],
     pub ends: &'static [End],
@@ -30,120 +37,161 @@ pub struct Scenario {
 /// As a job ends that nothing happens to.
 pub const READY: &[End] = &[(JobState::Succeeded, NodeStatus::Ready)];
 const CANCELLED: &[End] = &[(JobState::Cancelled, NodeStatus::Released)];
-const FAILED: &[End] = &[(JobState::Failed, NodeStatus::Failed)];
+/// A create's answer that comes when all is over goes to the node, which is released once more.
+const FAILED: &[End] =
+    &[(JobState::Failed, NodeStatus::Failed), (JobState::Failed, NodeStatus::Released)];
 const RELEASED: &[End] = &[(JobState::Succeeded, NodeStatus::Released)];
 const FINE: &[Ending] = &[Ending::Ready];
 
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "provision", begin: provision, then: None, runs: FINE, ends: READY },
+    Scenario { name: "provision", begin: provision, acts: &[], runs: FINE, ends: READY },
     Scenario {
         name: "provision-answer-lost",
         begin: |walk| after(walk, Fault::CreateAnswerLost),
-        then: None,
+        acts: &[],
         runs: FINE,
         ends: READY,
     },
     Scenario {
         name: "provision-create-dropped",
         begin: |walk| after(walk, Fault::CreateDropped),
-        then: None,
+        acts: &[],
         runs: FINE,
         ends: READY,
     },
     Scenario {
         name: "provision-create-late",
-        begin: |walk| after(walk, Fault::CreateLandsLate),
-        then: None,
+        begin: |walk| {
+            walk.stage.world.provider.fault(CreateFault::LandsLate(LATEST_SECS));
+            provision(walk)
+        },
+        acts: &[],
         runs: FINE,
         ends: READY,
     },
     Scenario {
         name: "provision-action-fails",
         begin: |walk| after(walk, Fault::CreateActionFails),
-        then: None,
+        acts: &[],
         runs: FINE,
         ends: READY,
     },
     Scenario {
         name: "provision-server-stuck",
         begin: |walk| after(walk, Fault::CreateStuck),
-        then: None,
+        acts: &[],
         runs: FINE,
         ends: READY,
     },
-    Scenario { name: "provision-next-rung", begin: next_rung, then: None, runs: FINE, ends: READY },
+    Scenario { name: "provision-next-rung", begin: next_rung, acts: &[], runs: FINE, ends: READY },
     Scenario {
         name: "provision-spread",
         begin: |walk| walk.stage.provision(|spec| spec.spread = true).0,
-        then: None,
+        acts: &[],
         runs: FINE,
         ends: READY,
     },
     Scenario {
         name: "provision-cancelled-early",
         begin: provision,
-        then: Some((Step::CreateServer, cancel)),
+        acts: &[(|job| job.step == Step::CreateServer, cancel)],
         runs: FINE,
         ends: CANCELLED,
     },
     Scenario {
         name: "provision-cancelled-booting",
         begin: provision,
-        then: Some((Step::AwaitServer, cancel)),
+        acts: &[(|job| job.step == Step::AwaitServer, cancel)],
         runs: FINE,
         ends: CANCELLED,
     },
     Scenario {
         name: "provision-cancelled-running",
         begin: provision,
-        then: Some((Step::AwaitRun, cancel)),
+        acts: &[(|job| job.step == Step::AwaitRun, cancel)],
         runs: FINE,
         ends: CANCELLED,
     },
     Scenario {
         name: "provision-cancelled-unknown",
         begin: |walk| after(walk, Fault::CreateAnswerLost),
-        then: Some((Step::FindServer, cancel)),
+        acts: &[(|job| job.step == Step::FindServer, cancel)],
         runs: FINE,
         ends: CANCELLED,
     },
     Scenario {
+        name: "provision-name-taken",
+        begin: provision,
+        acts: &[(
+            |job| job.step == Step::CreateServer,
+            |stage, job| {
+                stage.world.provider.take_name(&job.server_name);
+            },
+        )],
+        runs: FINE,
+        ends: FAILED,
+    },
+    Scenario {
+        name: "provision-name-forged",
+        begin: provision,
+        acts: &[(
+            |job| job.step == Step::CreateServer,
+            |stage, job| {
+                let labels = forged_labels(&job.node_id);
+                stage.world.provider.take_name_as(&job.server_name, labels);
+            },
+        )],
+        runs: FINE,
+        ends: FAILED,
+    },
+    Scenario {
+        name: "provision-wakes-lost",
+        begin: provision,
+        acts: &[
+            (|job| job.step == Step::CreateServer, lose_wakes),
+            (|job| job.step == Step::AwaitServer, lose_wakes),
+            (|job| job.step == Step::AwaitRun, lose_wakes),
+        ],
+        runs: FINE,
+        ends: READY,
+    },
+    Scenario {
         name: "provision-not-ready",
         begin: provision,
-        then: None,
+        acts: &[],
         runs: &[Ending::NotReady],
         ends: FAILED,
     },
     Scenario {
         name: "provision-run-lost",
         begin: provision,
-        then: None,
+        acts: &[],
         runs: &[Ending::Dies { is_told: false }, Ending::Ready],
         ends: READY,
     },
     Scenario {
         name: "provision-kept",
         begin: |walk| walk.stage.provision(|spec| spec.keep_on_failure = true).0,
-        then: None,
+        acts: &[],
         runs: &[Ending::NotReady],
         ends: &[(JobState::Failed, NodeStatus::Kept)],
     },
-    Scenario { name: "configure", begin: configure, then: None, runs: FINE, ends: READY },
+    Scenario { name: "configure", begin: configure, acts: &[], runs: FINE, ends: READY },
     Scenario {
         name: "configure-run-lost",
         begin: configure,
-        then: None,
+        acts: &[],
         runs: &[Ending::Dies { is_told: true }, Ending::Ready],
         ends: READY,
     },
     Scenario {
         name: "configure-cancelled",
         begin: configure,
-        then: Some((Step::AwaitRun, cancel)),
+        acts: &[(|job| job.step == Step::AwaitRun, cancel)],
         runs: FINE,
         ends: &[(JobState::Cancelled, NodeStatus::NotReady)],
     },
-    Scenario { name: "release", begin: release, then: None, runs: FINE, ends: RELEASED },
+    Scenario { name: "release", begin: release, acts: &[], runs: FINE, ends: RELEASED },
     Scenario {
         name: "release-answer-lost",
         begin: |walk| {
@@ -151,18 +199,32 @@ pub const SCENARIOS: &[Scenario] = &[
             walk.faults.once(Fault::DeleteAnswerLost);
             job
         },
-        then: None,
+        acts: &[],
         runs: FINE,
         ends: RELEASED,
     },
-    Scenario { name: "release-queued", begin: queued, then: None, runs: FINE, ends: RELEASED },
     Scenario {
-        name: "release-left-over",
-        begin: left_over,
-        then: None,
+        name: "release-other-project",
+        begin: release,
+        acts: &[
+            (
+                |job| job.step == Step::DeleteServer,
+                |stage, _| {
+                    stage.world.provider.hide_marker(true);
+                },
+            ),
+            (
+                |job| job.tries > 1 || job.state.is_terminal(),
+                |stage, _| {
+                    stage.world.provider.hide_marker(false);
+                },
+            ),
+        ],
         runs: FINE,
         ends: RELEASED,
     },
+    Scenario { name: "release-queued", begin: queued, acts: &[], runs: FINE, ends: RELEASED },
+    Scenario { name: "release-left-over", begin: left_over, acts: &[], runs: FINE, ends: RELEASED },
 ];
 
 fn provision(walk: &mut Walk) -> JobId {
@@ -223,6 +285,10 @@ fn left_over(walk: &mut Walk) -> JobId {
     walk.stage.world.provider.protect(server, false);
     walk.until(|walk| walk.node(&node).open_job.is_some());
     walk.node(&node).open_job.unwrap_or_else(|| unreachable!("the sweep opens a release"))
+}
+
+fn lose_wakes(stage: &mut Stage, _: &Job) {
+    stage.world.queue.lose_all();
 }
 
 fn cancel(stage: &mut Stage, job: &Job) {

@@ -8,9 +8,11 @@ use hetzner_sim::{
     world::{server::Server, stock::Supply},
 };
 use nodeyard_domain::{node::Node, ownership::LABEL_NODE};
+
 use nodeyard_testkit::provider::{CreateFault, PROJECT};
 
 use super::life::Life;
+use crate::stage::forged_labels;
 
 /// A locked server can be changed again after a while, in seconds.
 const UNLOCK_SECS: i64 = 20;
@@ -66,6 +68,8 @@ deeds! {
     AddressesKept,
     /// Somebody else takes the name that a node's server is to have.
     NameTaken,
+    /// The same, with labels that are copied from ours, and a nonce of their own.
+    NameForged,
     /// Somebody else makes a server of their own.
     ForeignServer,
     /// The managed key goes, and comes back later.
@@ -141,12 +145,18 @@ impl Life {
             }
             Deed::NameTaken => {
                 let name = self.some_node(|node| node.server.is_none())?.server_name;
-                self.take_name(name);
+                self.take_name(name, BTreeMap::new());
+                return None;
+            }
+            Deed::NameForged => {
+                let node = self.some_node(|node| node.server.is_none())?;
+                let labels = forged_labels(&node.id);
+                self.take_name(node.server_name, labels);
                 return None;
             }
             Deed::ForeignServer => {
                 let name = format!("theirs-{}", self.random.seed());
-                self.take_name(name);
+                self.take_name(name, BTreeMap::new());
                 return None;
             }
             Deed::KeyRemoved => {
@@ -176,7 +186,7 @@ impl Life {
                 return None;
             }
             Deed::StopsSlowly => {
-                let secs = *self.random.pick(&[0, 5, 30, 90]);
+                let secs = *self.random.pick(&[0, 5, 90, 4000]);
                 self.stage.world.runner.set_stop_secs(secs);
                 return None;
             }
@@ -223,6 +233,7 @@ impl Life {
             | Deed::ServerOff
             | Deed::AddressesKept
             | Deed::NameTaken
+            | Deed::NameForged
             | Deed::ForeignServer
             | Deed::ClockForward
             | Deed::QueueLost
@@ -233,9 +244,8 @@ impl Life {
     }
 
     /// Somebody else makes a server, unless the name is taken or the project is full.
-    fn take_name(&self, name: String) {
+    fn take_name(&self, name: String, labels: BTreeMap<String, String>) {
         let project = PROJECT.to_owned();
-        let labels = BTreeMap::new();
         self.stage.world.provider.act(&Act::TakeName { project, name, labels });
     }
 

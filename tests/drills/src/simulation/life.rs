@@ -1,9 +1,9 @@
 //! One world from its beginning to its end: what happens next is drawn by chance, poll by poll.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use nodeyard_domain::{code::Code, placement::Rung};
+use nodeyard_domain::{code::Code, job::Job, placement::Rung};
 use nodeyard_testkit::{
     defects::Defect,
     faults::Faults,
@@ -25,6 +25,12 @@ use crate::{
 
 const SWEEP_SECS: i64 = 60;
 const CHECK_SECS: i64 = 300;
+/// A budget of fewer calls than this for each node is scarce.
+const SCARCE: u32 = 36;
+/// After the calm began, in seconds: at once, and when every undo has met its limit.
+const RETRIES_SECS: [i64; 2] = [1, 4000];
+/// The first node is ready by then, in seconds.
+const FIRST_SECS: i64 = 200;
 const USUAL_RUN_SECS: i64 = 40;
 /// What is not over so long after the calm began never will be. A release of what is left behind
 /// may come six hours after the one before.
@@ -42,6 +48,8 @@ enum Event {
     Deed(Deed),
     Restore(Deed),
     Calm,
+    /// Operators see to what is not ready.
+    Retry,
 }
 
 pub struct Life {
@@ -97,7 +105,7 @@ impl Life {
             stage,
             random,
             rungs: node_spec().placement,
-            known: Circumstances { calm_at, ..Circumstances::default() },
+            known: Circumstances { calm_at, is_metered: plan.is_bare, ..Circumstances::default() },
             protected: Vec::new(),
             accepted: 0,
             faults,
@@ -152,26 +160,12 @@ impl Life {
 
     /// Lives to the end, is judged, and tells the histories of the jobs that the findings name, or
     /// of jobs on the nodes that they name.
-    pub fn told(mut self) -> (Outcome, String) {
-        let store = self.stage.world.store.clone();
-        let calm_at = self.known.calm_at;
+    pub fn told(mut self) -> String {
         while self.step() {}
-        let outcome = self.outcome();
-        let found: Vec<&String> = outcome.findings.all().collect();
-        let is_named = |id: &str| found.iter().any(|finding| finding.contains(id));
-        let mut text = format!("calm from {calm_at}\n");
-        for job in store.all_jobs() {
-            if !is_named(job.id.as_str()) && !is_named(job.node_id.as_str()) {
-                continue;
-            }
-            let _ = writeln!(text, "{} {:?} on {} {:?}", job.id, job.kind, job.node_id, job.state);
-            let (deadline, undo) = (job.deadline_at, job.undo_deadline_at);
-            let _ = writeln!(text, "  from {}, until {deadline}, undo {undo:?}", job.created_at);
-            for entry in store.history(&job.id) {
-                let _ = writeln!(text, "  {} {}", entry.at, entry.message);
-            }
-        }
-        (outcome, text)
+        let findings = judge(&self.stage, &mut self.watch, &self.known);
+        let is_named = |id: &str| findings.all().any(|finding| finding.contains(id));
+        let told = |job: &Job| is_named(job.id.as_str()) || is_named(job.node_id.as_str());
+        format!("calm from {}\n{}", self.known.calm_at, self.stage.histories(told))
     }
 
     /// The next thing that happens. False when all is over, or never will be.
@@ -205,6 +199,7 @@ impl Life {
                 Event::Deed(deed) => self.do_deed(deed),
                 Event::Restore(deed) => self.undo_deed(deed),
                 Event::Calm => self.calm_down(),
+                Event::Retry => self.retry(),
             }
         }
         let mut random = self.random.clone();
@@ -220,11 +215,7 @@ impl Life {
 
     fn ask_next(&mut self) {
         if self.plan.is_bare {
-            for _ in 0..self.plan.jobs {
-                self.stage.provision(|_| {});
-                self.accepted += 1;
-            }
-            return;
+            return self.ask_at_once();
         }
         self.ask();
         if self.accepted < self.plan.jobs {
@@ -232,6 +223,22 @@ impl Life {
             // Some come all at once.
             let secs = if self.random.chance(300) { 0 } else { self.random.between(0, 2 * mean) };
             self.enter(secs, Event::Ask);
+        }
+    }
+
+    /// All nodes at once. Where calls are scarce one comes first, so that the budget is known.
+    fn ask_at_once(&mut self) {
+        let is_scarce = self.plan.budget < self.plan.jobs as u32 * SCARCE;
+        let count = match self.accepted {
+            0 if is_scarce => 1,
+            accepted => self.plan.jobs - accepted,
+        };
+        for _ in 0..count {
+            self.stage.provision(|_| {});
+        }
+        self.accepted += count;
+        if self.accepted < self.plan.jobs {
+            self.enter(FIRST_SECS, Event::Ask);
         }
     }
 
@@ -267,6 +274,9 @@ impl Life {
         }
         self.stage.world.runner.set_stop_secs(0);
         self.stage.confirm_project();
+        for secs in RETRIES_SECS {
+            self.enter(secs, Event::Retry);
+        }
         self.replace_token();
     }
 

@@ -34,7 +34,7 @@ pub fn live(seed: u64, jobs: usize, defect: Option<Defect>) -> Outcome {
 
 /// One world, with the histories of the jobs in which something is wrong.
 pub fn tell(seed: u64, jobs: usize) -> String {
-    Life::new(Plan::of(seed, jobs), None).told().1
+    Life::new(Plan::of(seed, jobs), None).told()
 }
 
 /// Worlds of these seeds, on so many threads. The report is the same however many they are.

@@ -44,10 +44,20 @@ impl Life {
                     self.work(JobKind::NodeRelease, node);
                 }
             }
-            Some(open) if draw < 40 => drop(self.stage.cancel(open)),
+            Some(open) if draw < 40 => self.stage.cancel(open),
             None if draw < 40 && !node.status.is_gone() => self.work(JobKind::NodeRelease, node),
             None if may_work(node) => self.work(JobKind::NodeConfigure, node),
             _ => self.ask_for_node(),
+        }
+    }
+
+    /// What could not be configured is tried again.
+    pub(super) fn retry(&mut self) {
+        let nodes = self.stage.world.store.all_nodes();
+        for node in nodes.iter().filter(|node| node.status == NodeStatus::NotReady) {
+            if may_work(node) {
+                self.work(JobKind::NodeConfigure, node);
+            }
         }
     }
 

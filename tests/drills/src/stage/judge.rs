@@ -53,6 +53,8 @@ pub struct Circumstances {
     pub is_key_replaced: bool,
     /// The orphan check had its time after everything had come to rest.
     pub is_tidied: bool,
+    /// Nobody but our workers has made calls, all of them for jobs: the budget was enough.
+    pub is_metered: bool,
 }
 
 /// Judges a stage at its end.
@@ -76,6 +78,9 @@ pub fn judge(stage: &Stage, watch: &mut Watch, known: &Circumstances) -> Finding
         let told = format!("{} creates were sent again and differed", books.changed_bodies);
         findings.broken.push(told);
     }
+    if books.throttled > 0 && known.is_metered {
+        findings.broken.push(format!("{} calls were answered 429", books.throttled));
+    }
     servers(&books, &nodes, &known.removed, &mut findings);
     leftovers(stage, &nodes, known.is_tidied, &mut findings);
     jobs(stage, known.calm_at, &mut findings);
@@ -92,6 +97,9 @@ pub fn judge(stage: &Stage, watch: &mut Watch, known: &Circumstances) -> Finding
 
 fn jobs(stage: &Stage, calm_at: Timestamp, findings: &mut Findings) {
     for job in stage.world.store.all_jobs() {
+        if job.cancel_requested_at.is_none() && stage.cancelled.contains(&job.id) {
+            findings.broken.push(format!("{} has forgotten that it was cancelled", job.id));
+        }
         let late = ended_late(&job, &stage.world.driver.policy, calm_at);
         if !job.state.is_terminal() {
             findings.stuck.push(format!(

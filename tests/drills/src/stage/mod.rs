@@ -7,14 +7,19 @@ pub mod judge;
 pub mod tasks;
 pub mod watch;
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    rc::Rc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
     connection::Connection,
     id::{JobId, NodeId},
-    job::JobKind,
+    job::{Job, JobKind},
     orphan::ResourceKind,
+    ownership,
     spec::NodeSpec,
     wake::Wake,
 };
@@ -29,7 +34,7 @@ use nodeyard_engine::{
 };
 use nodeyard_testkit::{
     pause::run_to_end,
-    world::{Setup, SimulatedDriver, World, name},
+    world::{DEPLOYMENT, Setup, SimulatedDriver, World, name},
 };
 
 use crate::executor::{Executor, Polled};
@@ -96,6 +101,8 @@ pub struct Stage {
     pub tally: Tally,
     /// Panics that nobody planted.
     pub panics: Vec<String>,
+    /// Jobs whose callers were told that they are cancelled.
+    pub cancelled: BTreeSet<JobId>,
     /// Servers that the orphan check found to belong to nobody: what is mended was broken.
     pub sighted: BTreeSet<String>,
 }
@@ -110,6 +117,7 @@ impl Stage {
             hops: Executor::default(),
             tally: Tally::default(),
             panics: Vec::new(),
+            cancelled: BTreeSet::new(),
             sighted: BTreeSet::new(),
         }
     }
@@ -131,8 +139,16 @@ impl Stage {
         run_to_end(self.world.work(kind, node))
     }
 
-    pub fn cancel(&self, job: &JobId) -> bool {
-        run_to_end(self.world.cancel(job))
+    pub fn cancel(&mut self, job: &JobId) {
+        if run_to_end(self.world.cancel(job)) {
+            self.cancelled.insert(job.clone());
+        }
+    }
+
+    /// There is news for a job, and its wake is lost.
+    pub fn set_news(&self, job: &JobId) {
+        // The observer's handle has no faults.
+        let _ = run_to_end(self.world.store.set_news(job, self.now()));
     }
 
     /// True while a worker has a batch.
@@ -216,7 +232,12 @@ impl Stage {
 
     fn note_sightings(&mut self) {
         let orphans = run_to_end(self.world.store.orphans()).unwrap_or_default();
-        let servers = orphans.into_iter().filter(|orphan| orphan.kind == ResourceKind::Server);
+        let books = self.world.provider.books();
+        let is_ours = |id: u64| books.servers.iter().any(|server| server.id == id && server.ours);
+        // Somebody else may make servers that look like ours.
+        let servers = orphans
+            .into_iter()
+            .filter(|orphan| orphan.kind == ResourceKind::Server && is_ours(orphan.provider_id));
         self.sighted.extend(servers.map(|orphan| {
             format!("the orphan check found server {} ({:?})", orphan.provider_id, orphan.reason)
         }));
@@ -281,6 +302,21 @@ impl Stage {
         self.hops.position(|tag| matches!(tag, Tag::Hop(hop) if hop.worker == worker))
     }
 
+    /// The histories of some jobs, for people.
+    pub fn histories(&self, is_told: impl Fn(&Job) -> bool) -> String {
+        let mut text = String::new();
+        for job in self.world.store.all_jobs().iter().filter(|job| is_told(job)) {
+            let Job { id, kind, node_id, state, created_at, deadline_at, .. } = job;
+            let undo = job.undo_deadline_at;
+            let _ = writeln!(text, "{id} {kind:?} on {node_id} {state:?}");
+            let _ = writeln!(text, "  from {created_at}, until {deadline_at}, undo {undo:?}");
+            for entry in self.world.store.history(id) {
+                let _ = writeln!(text, "  {} {}", entry.at, entry.message);
+            }
+        }
+        text
+    }
+
     /// Whether a sweep would find anything.
     pub fn has_overdue(&self) -> bool {
         let now = self.now();
@@ -333,4 +369,9 @@ impl Stage {
 
 fn worker_of(world: &World) -> Worker {
     Worker { driver: Rc::new(world.worker()), last: Vec::new() }
+}
+
+/// Labels as a server of the node has them, with a nonce that is none of its attempts'.
+pub fn forged_labels(node: &NodeId) -> BTreeMap<String, String> {
+    ownership::labels(DEPLOYMENT, node, "0123456789abcdef0123456789abcdef")
 }
