@@ -48,15 +48,19 @@ impl fmt::Display for Catch {
 pub fn plant(defect: Defect, threads: usize, effort: &Effort) -> Option<Catch> {
     let points: Vec<Point> = matrix::points().into_iter().step_by(effort.stride).collect();
     let found = first(points.len(), threads, |index| {
-        matrix::try_point(&points[index], Some(defect)).all().next().cloned()
+        let point = &points[index];
+        let found = matrix::try_point(point, Some(defect)).all().next().cloned()?;
+        // What is red without the defect has not caught it.
+        matrix::try_point(point, None).is_clean().then_some(found)
     });
     if let Some((index, finding)) = found {
         return Some(Catch::Matrix { after: index + 1, point: points[index].to_string(), finding });
     }
     let seeds = simulation::seeds_from(1, effort.worlds);
     let found = first(seeds.len(), threads, |index| {
-        let outcome = simulation::live(seeds[index], simulation::JOBS, Some(defect));
-        outcome.findings.all().next().cloned()
+        let live = |defect| simulation::live(seeds[index], simulation::JOBS, defect).findings;
+        let found = live(Some(defect)).all().next().cloned()?;
+        live(None).is_clean().then_some(found)
     });
     found.map(|(index, finding)| Catch::Simulation {
         after: index + 1,

@@ -6,7 +6,8 @@ pub struct Policy {
     /// Waits between tries of a retryable step; the last one repeats.
     pub back_off_secs: Vec<i64>,
     /// After an unknown outcome of a create, a name must be absent this long before it counts as
-    /// gone: the worker's time-out and 60 s, for a POST can land late.
+    /// gone: the worker's time-out (60 s) and 60 s, for a POST can land late, and the time-out once
+    /// more, for a look may be told so long after it was made.
     pub settle_secs: i64,
     /// How often the name is looked up meanwhile.
     pub settle_look_secs: i64,
@@ -43,7 +44,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             back_off_secs: vec![10, 30, 90],
-            settle_secs: 120,
+            settle_secs: 180,
             settle_look_secs: 15,
             first_poll_secs: 12,
             poll_secs: 5,
