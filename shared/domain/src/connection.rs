@@ -121,6 +121,9 @@ pub struct RateBudget {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Connection {
     pub name: ConnectionName,
+    /// Grows with each change; a change is conditional on it. 0: nothing is stored yet.
+    #[serde(default)]
+    pub version: u64,
     pub provider: ProviderKind,
     pub status: ConnectionStatus,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -186,6 +186,23 @@ impl Effect {
         }
     }
 
+    /// The most calls to the provider that it takes: what answers "not there" is held against the
+    /// marker, and a server that is gone has its Primary IPs asked for.
+    pub fn most_calls(&self) -> u32 {
+        match self {
+            Self::TakeNode
+            | Self::StartRun { .. }
+            | Self::LookAtRun { .. }
+            | Self::StopRun { .. } => 0,
+            Self::EnsureKey
+            | Self::CreateServer { .. }
+            | Self::DeleteServer { .. }
+            | Self::PollAction { .. } => 1,
+            Self::EnsureGroup | Self::FindServer | Self::FetchServer { .. } => 2,
+            Self::ConfirmGone { primary_ips, .. } => 2 + primary_ips.len() as u32,
+        }
+    }
+
     /// Effects that only look, so that a wake may repeat them at any time.
     pub fn only_observes(&self) -> bool {
         matches!(

@@ -31,6 +31,9 @@ pub const GROUP_SIZE: u32 = 10;
 const RESERVED_SECS: i64 = 60;
 const MAX_RESERVED: usize = 128;
 
+/// The most calls that were counted and have not yet reached the provider, at one time.
+const MAX_IN_FLIGHT: f64 = 50.0;
+
 /// What a call is for: the less it can wait, the deeper it may reach into the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CallClass {
@@ -98,15 +101,17 @@ impl Budget {
         Ok(())
     }
 
-    /// What the provider says goes before what we counted. A word that is older than our last
-    /// count can only lower it: calls may have been counted since.
+    /// What the provider says goes before what we counted, but for calls that are still on their
+    /// way to it. A word that is older than our last count can only lower it: calls may have been
+    /// counted since.
     fn correct(&mut self, seen: SeenRate, now: Timestamp) {
         let told =
             Self { limit: seen.limit.max(1), remaining: f64::from(seen.remaining), at: seen.at };
         let told = told.by(now);
         let ours = self.by(now);
         let newer = seen.at >= self.at;
-        let remaining = if newer { told.remaining } else { told.remaining.min(ours.remaining) };
+        let least = if newer { told.remaining - MAX_IN_FLIGHT } else { f64::NEG_INFINITY };
+        let remaining = told.remaining.min(ours.remaining.max(least)).max(0.0);
         *self = Self { limit: told.limit, remaining, at: ours.at };
     }
 }

@@ -20,9 +20,10 @@ use crate::{
     store::{JobStore, Loaded, RunStore, StoreError},
 };
 
-/// How often a change of what is shared is tried against others. Losing so often, the call is made
-/// unmetered: the provider's own limit still holds.
+/// How often a change of what is shared is tried against others.
 const MAX_SWAPS: usize = 8;
+/// Who has lost so often comes again so much later, in seconds.
+const CONTENDED_SECS: i64 = 1;
 
 /// Whether a call may be made now.
 pub(crate) enum Admission {
@@ -49,17 +50,15 @@ where
         &self,
         loaded: &Loaded,
         effect: &Effect,
-        calls: u32,
     ) -> Result<Admission, StoreError> {
         let Loaded { job, node } = loaded;
         let Some(class) = effect.call_class(job.phase) else {
             return Ok(Admission::Go { expect_secs: None });
         };
-        let mut expect_secs = None;
         for _ in 0..MAX_SWAPS {
             let now = self.clock.now();
             let mut pace = self.store.pace(&job.connection, now).await?;
-            expect_secs = pace.expected_secs(&node.spec.image);
+            let expect_secs = pace.expected_secs(&node.spec.image);
             if let Some(seen) = self.provider.seen_rate(&job.connection) {
                 pace.correct(seen, now);
             }
@@ -73,15 +72,15 @@ where
                     continue;
                 }
             }
-            if let Err(wait_secs) = pace.spend(class, calls, now) {
+            if let Err(wait_secs) = pace.spend(class, effect.most_calls(), now) {
                 return Ok(Admission::Answered(Outcome::NotSent(short(wait_secs))));
             }
             if self.store.swap_pace(&job.connection, &pace).await? {
                 return Ok(Admission::Go { expect_secs });
             }
         }
-        warn!(connection = %job.connection, "the rate budget is contended: a call goes unmetered");
-        Ok(Admission::Go { expect_secs })
+        // Each time somebody has won, so that all get their turn.
+        Ok(Admission::Answered(Outcome::NotSent(short(CONTENDED_SECS))))
     }
 
     fn known_answer(&self, effect: &Effect, pace: &mut Pace) -> Known {

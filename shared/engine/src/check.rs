@@ -65,7 +65,8 @@ pub fn judge(
     judged
 }
 
-/// Checks one connection by live calls and stores what was found.
+/// Checks one connection by live calls and stores what was found, unless the connection has been
+/// changed meanwhile: then the answers may be about another token, and the next check tells.
 ///
 /// A connection without a managed key is left as it is: its key is made when a caller connects or
 /// checks it, who alone may write the key's private half.
@@ -83,6 +84,10 @@ pub async fn check(
     let token = secrets.provider_token(&connection.name, true).await?;
     let report = provider.check_token(&token, "", &key.public_key, Some(key)).await;
     let judged = judge(connection, report, now);
+    if !store.swap_connection(&judged).await? {
+        info!(connection = %connection.name, "changed meanwhile; the check says nothing");
+        return Ok(connection.clone());
+    }
     if (judged.status, judged.reason) != (connection.status, connection.reason) {
         info!(
             connection = %connection.name,
@@ -92,6 +97,5 @@ pub async fn check(
             "connection status changed"
         );
     }
-    store.put_connection(&judged).await?;
     Ok(judged)
 }

@@ -118,7 +118,7 @@ where
             Plan::Leave => return Ok(Handled::Left),
             Plan::Poisoned => Outcome::Poisoned,
             Plan::Observe(None) => Outcome::Nothing,
-            Plan::Observe(Some(effect)) => match self.admit(&loaded, &effect, 1).await? {
+            Plan::Observe(Some(effect)) => match self.admit(&loaded, &effect).await? {
                 Admission::Go { expect_secs } => {
                     self.observe(&loaded, &effect, expect_secs).await?
                 }
@@ -144,7 +144,7 @@ where
             let outcome = Outcome::ClaimFound;
             return self.offer(loaded, Observation { effect: intent, outcome }).await;
         }
-        let outcome = match self.admit(&loaded, &effect, 1).await? {
+        let outcome = match self.admit(&loaded, &effect).await? {
             Admission::Answered(outcome) => outcome,
             Admission::Go { expect_secs } => match self.store.begin(&loaded.job, claim).await? {
                 Begin::Lost => return Ok(Handled::Left),

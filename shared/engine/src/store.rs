@@ -84,7 +84,8 @@ pub trait JobStore: Send + Sync {
     fn begin(&self, job: &Job, claim: bool) -> impl Future<Output = Result<Begin>> + Send;
 
     /// Writes a decision in one transaction: the job under `version + 1`, the node's change, the
-    /// timeline. Conditional on version, `sent_at` and `news_at` being as in `loaded`.
+    /// timeline. Conditional on version, `sent_at`, `news_at` and the cancel flag being as in
+    /// `loaded`.
     fn commit(
         &self,
         loaded: &Loaded,
@@ -159,7 +160,10 @@ pub trait JobStore: Send + Sync {
         name: &ConnectionName,
     ) -> impl Future<Output = Result<Option<Connection>>> + Send;
 
-    fn put_connection(&self, connection: &Connection) -> impl Future<Output = Result<()>> + Send;
+    /// Stores `connection` under the next version, if the stored one has `connection.version`.
+    /// False when it has not: somebody else has changed or deleted it.
+    fn swap_connection(&self, connection: &Connection)
+    -> impl Future<Output = Result<bool>> + Send;
 }
 
 /// What runs need: the worker writes them, the container task reads and finishes them.

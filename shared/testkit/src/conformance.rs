@@ -59,6 +59,7 @@ pub async fn hold<S: Store>(fresh: impl AsyncFn() -> S) {
             a_stale_commit_loses_and_writes_nothing,
             a_commit_that_did_not_see_the_claim_loses,
             a_commit_that_did_not_see_news_loses,
+            a_cancel_in_the_instant_of_other_news_is_seen,
             a_create_is_claimed_once,
             crashes_are_counted_until_a_commit,
             a_job_that_has_ended_never_changes,

@@ -218,10 +218,13 @@ impl Items {
         let turn_as_loaded = !decision.node.close_job
             || (node.open_job == loaded.node.open_job
                 && node.queued_release == loaded.node.queued_release);
+        // Two pieces of news may have come in the same instant.
+        let has_same_news = stored.news_at == before.news_at
+            && stored.cancel_requested_at == before.cancel_requested_at;
         stored.version == before.version
             && !stored.state.is_terminal()
             && (stored.sent_at == before.sent_at || defect == Some(Defect::NoClaim))
-            && (stored.news_at == before.news_at || defect == Some(Defect::NewsIgnored))
+            && (has_same_news || defect == Some(Defect::NewsIgnored))
             && turn_as_loaded
     }
 
@@ -321,6 +324,16 @@ impl Items {
         }
         let next = Pace { version: pace.version + 1, ..pace.clone() };
         self.paces.insert(connection.clone(), next);
+        true
+    }
+
+    fn swap_connection(&mut self, connection: &Connection) -> bool {
+        let stored = self.connections.get(&connection.name).map_or(0, |stored| stored.version);
+        if stored != connection.version {
+            return false;
+        }
+        let next = Connection { version: connection.version + 1, ..connection.clone() };
+        self.connections.insert(next.name.clone(), next);
         true
     }
 
@@ -436,11 +449,7 @@ impl JobStore for MemoryStore {
         self.look(Fault::ReadUnavailable, stored).await
     }
 
-    async fn put_connection(&self, connection: &Connection) -> Result<()> {
-        self.change(WRITE, |items| {
-            items.connections.insert(connection.name.clone(), connection.clone());
-            Ok(())
-        })
-        .await
+    async fn swap_connection(&self, connection: &Connection) -> Result<bool> {
+        self.change(WRITE, |items| Ok(items.swap_connection(connection))).await
     }
 }

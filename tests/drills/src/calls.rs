@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use nodeyard_domain::job::{Job, JobState};
-use nodeyard_testkit::faults::Fault;
+use nodeyard_testkit::{defects::Defect, faults::Fault};
 
 use crate::simulation::{life::Life, plan::Plan};
 
@@ -33,6 +33,10 @@ pub struct Cost {
 impl Cost {
     pub fn per_node(&self) -> f64 {
         f64::from(self.calls) / self.nodes as f64
+    }
+
+    pub fn is_within(&self, limit: f64) -> bool {
+        self.per_node() <= limit && self.throttled == 0 && self.ready == self.nodes
     }
 }
 
@@ -67,9 +71,7 @@ pub struct Table {
 
 impl Table {
     pub fn is_within_limits(&self) -> bool {
-        let is_cheap = |(cost, (_, limit)): (&Cost, &(usize, f64))| {
-            cost.per_node() <= *limit && cost.throttled == 0 && cost.ready == cost.nodes
-        };
+        let is_cheap = |(cost, (_, limit)): (&Cost, &(usize, f64))| cost.is_within(*limit);
         self.costs.iter().zip(&LIMITS).all(is_cheap) && self.repair.longest() <= LOST_WAKE_SECS
     }
 
@@ -98,14 +100,15 @@ impl Table {
 /// Everything that is measured, `losses` times what is lost.
 pub fn table(losses: u64) -> Table {
     Table {
-        costs: LIMITS.iter().map(|(nodes, _)| cost(*nodes)).collect(),
+        costs: LIMITS.iter().map(|(nodes, _)| cost(*nodes, None)).collect(),
         adoption: Delays((1..=losses).filter_map(adoption).collect()),
         repair: Delays((1..=losses).filter_map(repair).collect()),
     }
 }
 
-fn cost(nodes: usize) -> Cost {
-    let mut life = Life::new(Plan::bare(1, nodes), None);
+/// What so many nodes cost, all at once.
+pub fn cost(nodes: usize, defect: Option<Defect>) -> Cost {
+    let mut life = Life::new(Plan::bare(1, nodes), defect);
     let mut began = None;
     while life.step() {
         if began.is_none() && !jobs(&life).is_empty() {

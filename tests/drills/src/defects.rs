@@ -1,5 +1,5 @@
-//! Planted defects: with each, the crash matrix or the simulation has to turn red. One that stays
-//! green would prove that the drills are blind there.
+//! Planted defects: with each, the crash matrix, the count of calls or the simulation has to turn
+//! red. One that stays green would prove that the drills are blind there.
 
 use std::{
     fmt,
@@ -9,6 +9,7 @@ use std::{
 use nodeyard_testkit::defects::Defect;
 
 use crate::{
+    calls::{self, Cost},
     matrix::{self, point::Point},
     parallel::in_order,
     simulation,
@@ -27,8 +28,18 @@ pub const SHORT: Effort = Effort { stride: 29, worlds: 250 };
 /// What turned red, after how much, and what it said.
 #[derive(Debug)]
 pub enum Catch {
-    Matrix { after: usize, point: String, finding: String },
-    Simulation { after: usize, seed: u64, finding: String },
+    Matrix {
+        after: usize,
+        point: String,
+        finding: String,
+    },
+    /// More calls than these nodes may cost.
+    Calls(Cost),
+    Simulation {
+        after: usize,
+        seed: u64,
+        finding: String,
+    },
 }
 
 impl fmt::Display for Catch {
@@ -36,6 +47,12 @@ impl fmt::Display for Catch {
         match self {
             Self::Matrix { after, point, finding } => {
                 write!(f, "the crash matrix after {after} points, at {point}: {finding}")
+            }
+            Self::Calls(cost) => {
+                let Cost { nodes, throttled, .. } = cost;
+                let per_node = cost.per_node();
+                write!(f, "the count of calls: {nodes} nodes took {per_node:.2} calls each, ")?;
+                write!(f, "{throttled} were answered 429")
             }
             Self::Simulation { after, seed, finding } => {
                 write!(f, "the simulation after {after} worlds, seed {seed}: {finding}")
@@ -55,6 +72,11 @@ pub fn plant(defect: Defect, threads: usize, effort: &Effort) -> Option<Catch> {
     });
     if let Some((index, finding)) = found {
         return Some(Catch::Matrix { after: index + 1, point: points[index].to_string(), finding });
+    }
+    let costs =
+        calls::LIMITS.iter().map(|(nodes, limit)| (*limit, calls::cost(*nodes, Some(defect))));
+    if let Some((_, cost)) = { costs }.find(|(limit, cost)| !cost.is_within(*limit)) {
+        return Some(Catch::Calls(cost));
     }
     let seeds = simulation::seeds_from(1, effort.worlds);
     let found = first(seeds.len(), threads, |index| {

@@ -36,7 +36,10 @@ pub async fn check_provider<P: Ports>(
     let Check {} = parse(&body)?;
     let before = app.visible_connection(&caller, &name).await?;
     let connection = app.check(before).await?;
-    app.store.put_connection(&connection).await?;
+    if !app.store.swap_connection(&connection).await? {
+        let detail = "The connection was changed meanwhile: check it again.";
+        return Err(Problem::new(ApiCode::EditConflict, detail));
+    }
     app.catalogues.forget(&connection.name);
     if connection.status == ConnectionStatus::Connected {
         app.resume_parked(&connection.name).await;

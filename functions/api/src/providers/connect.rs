@@ -155,6 +155,7 @@ impl<P: Ports> App<P> {
         let now = self.now();
         let connection = Connection {
             name: wanted.name.clone(),
+            version: known.map_or(0, |known| known.version),
             provider: ProviderKind::Hetzner,
             status: ConnectionStatus::Degraded,
             reason: None,
@@ -169,7 +170,10 @@ impl<P: Ports> App<P> {
         let connection = check::judge(&connection, Ok(judged.report.clone()), now);
         self.keep_key(&connection, judged).await?;
         self.secrets.put_provider_token(&wanted.name, &wanted.token).await?;
-        self.store.put_connection(&connection).await?;
+        if !self.store.swap_connection(&connection).await? {
+            let detail = "The connection was changed meanwhile: send the token again.";
+            return Err(Problem::new(ApiCode::EditConflict, detail));
+        }
         Ok(connection)
     }
 

@@ -198,10 +198,16 @@ impl JobStore for DynamoStore {
         found.map(read_connection).transpose()
     }
 
-    async fn put_connection(&self, connection: &Connection) -> Result<()> {
+    async fn swap_connection(&self, connection: &Connection) -> Result<bool> {
         let key = Key::connection(&connection.name);
-        let row = item(&key, &ConnectionRow { connection: Text(connection.clone()) })?;
-        self.table.write(Write::put(key, row)).await.map(|_| ())
+        let next = Connection { version: connection.version + 1, ..connection.clone() };
+        let row = ConnectionRow { version: next.version, connection: Text(next) };
+        let as_read = match connection.version {
+            0 => Condition::New,
+            known => Condition::Is("version", number(known)),
+        };
+        let write = Write::put(key.clone(), item(&key, &row)?).require(as_read);
+        Ok(self.table.write(write).await?.is_done())
     }
 }
 
@@ -212,8 +218,10 @@ fn count(item: &Item, name: &str) -> Option<u32> {
 #[derive(serde::Serialize, serde::Deserialize)]
 struct ConnectionRow {
     connection: Text<Connection>,
+    version: u64,
 }
 
 pub(super) fn read_connection(item: Item) -> Result<Connection> {
-    read::<ConnectionRow>(item).map(|row| row.connection.0)
+    let ConnectionRow { connection: Text(connection), version } = read(item)?;
+    Ok(Connection { version, ..connection })
 }

@@ -39,6 +39,7 @@ pub async fn bare() -> Stack {
     let provider = HetznerProvider::new(&simulator.endpoint(), Arc::new(secrets.clone())).unwrap();
     let connection = Connection {
         name: "main".parse().unwrap(),
+        version: 0,
         provider: ProviderKind::Hetzner,
         status: ConnectionStatus::Connected,
         reason: None,

@@ -101,7 +101,8 @@ fn a_newer_word_of_the_provider_counts_and_an_older_one_only_lowers() {
     let mut raised = pace();
     raised.exhausted(start());
     raised.correct(seen(500, 10), at(12));
-    assert!((left(&raised, at(12)) - 502.0).abs() < 1e-6, "two seconds have refilled two");
+    let told = 502.0 - MAX_IN_FLIGHT;
+    assert!((left(&raised, at(12)) - told).abs() < 1e-6, "some may be on their way");
     // Somebody else's calls show in it too.
     raised.correct(seen(100, 13), at(13));
     assert!((left(&raised, at(13)) - 100.0).abs() < 1e-6);
@@ -110,6 +111,19 @@ fn a_newer_word_of_the_provider_counts_and_an_older_one_only_lowers() {
     assert!((left(&raised, at(13)) - 100.0).abs() < 1e-6);
     raised.correct(seen(0, 5), at(13));
     assert!((left(&raised, at(13)) - 8.0).abs() < 1e-6, "none at 5, eight since");
+}
+
+#[test]
+fn calls_on_their_way_are_not_forgotten_for_a_word_that_does_not_know_them() {
+    let mut pace = pace();
+    pace.correct(SeenRate { limit: 3600, remaining: 1000, at: start() }, start());
+    pace.spend(CallClass::Creation, 20, start()).unwrap();
+    // The answer to the first of them.
+    pace.correct(SeenRate { limit: 3600, remaining: 999, at: start() }, start());
+    assert!((left(&pace, start()) - 980.0).abs() < 1e-6);
+    // Never below nothing, also when little is left.
+    pace.correct(SeenRate { limit: 3600, remaining: 7, at: start() }, start());
+    assert!((left(&pace, start()) - 7.0).abs() < 1e-6);
 }
 
 #[test]

@@ -218,6 +218,7 @@ fn found(next: &mut Transition<'_>, server: Server, ownership: Ownership, status
         }
         Ownership::Current | Ownership::Older { .. } => {
             next.note(format!("server {} of an older attempt is removed first", server.id));
+            next.node.server = Some(Some(server.clone()));
             next.job.server = Some(server);
             next.job.phase = Phase::Replace;
             removal::begin(next);

@@ -18,8 +18,11 @@ pub struct Policy {
     pub start_secs: i64,
     /// After `locked` or `conflict`.
     pub busy_secs: i64,
-    /// Between looks at a server that is being deleted.
+    /// Between the first looks at a server that is being deleted; later ones are further apart.
     pub gone_poll_secs: i64,
+    /// After so many looks at a server that stays, its deletion is asked for again: a `404` of
+    /// another project's token, or a deletion that did not take.
+    pub gone_looks: u32,
     /// The slow look at a run, in case its wake got lost.
     pub run_look_secs: i64,
     /// A longer wait for the rate budget is a reason to park.
@@ -51,6 +54,7 @@ impl Default for Policy {
             start_secs: 4,
             busy_secs: 5,
             gone_poll_secs: 3,
+            gone_looks: 12,
             run_look_secs: 60,
             budget_wait_secs: 60,
             refusal_secs: 600,

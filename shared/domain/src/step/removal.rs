@@ -9,6 +9,7 @@
 //! | find_leftover | foreign, or absent with the settle time over | removed |
 //! | delete_server | accepted, or not found | confirm_gone |
 //! | confirm_gone | gone, the marker seen | removed |
+//! | confirm_gone | still there, too often | delete_server |
 //! | confirm_gone | still there, or nothing proved | confirm_gone |
 //! | find_leftover | marker missing | find_leftover, with back-off |
 //!
@@ -133,7 +134,7 @@ fn confirm(next: &mut Transition<'_>, delay_secs: i64) {
 pub(super) fn confirm_gone(next: &mut Transition<'_>, outcome: Outcome) {
     match outcome {
         Outcome::Gone => removed(next),
-        Outcome::StillThere => next.again(next.policy.gone_poll_secs),
+        Outcome::StillThere => still_there(next),
         Outcome::MarkerMissing => unproved(next),
         Outcome::Failed(failure) => {
             let detail = describe(&failure);
@@ -144,6 +145,19 @@ pub(super) fn confirm_gone(next: &mut Transition<'_>, outcome: Outcome) {
             }
         }
         _ => next.keep_time(),
+    }
+}
+
+fn still_there(next: &mut Transition<'_>) {
+    next.job.tries += 1;
+    match &next.job.server {
+        Some(server) if next.job.tries >= next.policy.gone_looks => {
+            let server_id = server.id;
+            next.note(format!("server {server_id} is still there: deleting it again"));
+            next.go(Step::DeleteServer, Effect::DeleteServer { server_id }, 0);
+        }
+        // What takes long is looked at less often.
+        _ => next.again(next.policy.gone_poll_secs * i64::from(1 + next.job.tries / 4)),
     }
 }
 

@@ -176,6 +176,8 @@ impl<'a> Transition<'a> {
     }
 
     pub(super) fn enter_undo(&mut self) {
+        // A server that is being replaced is no use to anybody, and may be half deleted.
+        self.job.keep_on_failure &= self.job.phase != Phase::Replace;
         self.job.phase = Phase::Undo;
         self.job.undo_deadline_at =
             Some(self.now + SignedDuration::from_secs(self.policy.undo_limit_secs));

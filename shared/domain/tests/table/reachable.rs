@@ -23,7 +23,7 @@ pub const STALE: EffectId = EffectId(3);
 
 /// As in production, with fewer repetitions: they make states that differ in nothing else.
 pub fn policy() -> Policy {
-    Policy { max_runs: 2, max_replacements: 1, ..Policy::default() }
+    Policy { max_runs: 2, max_replacements: 1, gone_looks: 2, ..Policy::default() }
 }
 
 /// What decides about a state, so that states that differ in nothing else are taken once. Why a
@@ -39,11 +39,12 @@ fn key(job: &Job) -> impl Hash + Eq + use<> {
             (job.placement_group, flags, when(Some(job.deadline_at))),
         )
     });
+    let looks = (job.step == Step::ConfirmGone).then_some(job.tries);
     let cancelled = job.error.as_ref().map(|error| error.code == Code::JobCancelled);
     (
         (job.kind, job.state, job.phase, job.step, forward),
         (job.server.as_ref().map(|known| known.id), job.run.map(|run| (run.number, run.active))),
-        (job.earlier_run.is_some(), job.keep_on_failure, cancelled),
+        (job.earlier_run.is_some(), job.keep_on_failure, cancelled, looks),
         (when(job.settle_until), when(job.undo_deadline_at)),
     )
 }

@@ -187,9 +187,7 @@ where
         }
         for orphan in known.iter().filter(|orphan| orphan.connection == view.connection.name) {
             let is_seen = view.sightings.iter().any(|seen| seen.orphan.id == orphan.id);
-            let is_left_out = orphan.kind == ResourceKind::PrimaryIp
-                && view.left_out.contains(&orphan.provider_id);
-            if !is_seen && !is_left_out {
+            if !is_seen && !view.leaves_out(orphan) {
                 info!(orphan = %orphan.id, "gone, or accounted for by now");
                 self.store.forget_orphan(&orphan.id).await?;
             }

@@ -48,6 +48,10 @@ pub(super) enum Skipped {
     Store(#[from] StoreError),
 }
 
+/// What carries labels and may be ours.
+const LISTED: [ResourceKind; 3] =
+    [ResourceKind::Server, ResourceKind::PlacementGroup, ResourceKind::SshKey];
+
 /// A thing that no record accounts for.
 pub(super) struct Sighting {
     pub(super) thing: Resource,
@@ -66,6 +70,13 @@ pub(super) struct View {
 }
 
 impl View {
+    /// Whether a finding names an address that was not looked at.
+    pub(super) fn leaves_out(&self, orphan: &Orphan) -> bool {
+        let is_address = orphan.kind == ResourceKind::PrimaryIp;
+        let own = is_address.then_some(&orphan.provider_id);
+        orphan.primary_ips.iter().chain(own).any(|id| self.left_out.contains(id))
+    }
+
     /// Every server with our label belongs to a node whose record says what is to become of it.
     pub(super) fn explains_all_servers(&self) -> bool {
         self.sightings.iter().all(|sighting| sighting.thing.kind != ResourceKind::Server)
@@ -115,11 +126,12 @@ where
         let before = self.store.pace(&connection.name, now).await?;
         let before = before.groups.iter().map(|group| group.id).collect();
 
+        // All at once: calls for half a listing would be spent for nothing.
+        self.take_calls(connection, LISTED.len() as u32 + 1).await?;
         let mut things = Vec::new();
-        for kind in [ResourceKind::Server, ResourceKind::PlacementGroup, ResourceKind::SshKey] {
+        for kind in LISTED {
             things.extend(self.list(connection, kind).await?);
         }
-        self.take_call(connection).await?;
         let counted = self.told(connection, self.provider.count_servers(connection).await).await?;
         let servers = things.iter().filter(|thing| thing.kind == ResourceKind::Server).count();
         let unlabelled = counted.map(|all| all.saturating_sub(servers as u64));
@@ -140,6 +152,7 @@ where
         Ok(view)
     }
 
+    /// The call for the first page is taken already.
     async fn list(
         &self,
         connection: &Connection,
@@ -148,7 +161,9 @@ where
         let mut things = Vec::new();
         let mut page = 1;
         for _ in 0..MAX_PAGES {
-            self.take_call(connection).await?;
+            if page > 1 {
+                self.take_calls(connection, 1).await?;
+            }
             let listed = self.provider.labelled(connection, kind, self.deployment, page).await;
             let listed = self.told(connection, listed).await?;
             things.extend(listed.things);
@@ -160,10 +175,10 @@ where
         Err(Skipped::Endless(kind))
     }
 
-    async fn take_call(&self, connection: &Connection) -> Result<(), Skipped> {
+    async fn take_calls(&self, connection: &Connection, calls: u32) -> Result<(), Skipped> {
         let name = &connection.name;
         let seen = self.provider.seen_rate(name);
-        match take_calls(self.store, self.clock, name, seen, CallClass::Poll, 1).await? {
+        match take_calls(self.store, self.clock, name, seen, CallClass::Poll, calls).await? {
             Taken::Calls(_) => Ok(()),
             Taken::Short { wait_secs } => Err(Skipped::Budget(wait_secs)),
         }
@@ -259,12 +274,17 @@ where
         let mut wanted: Vec<(u64, Option<NodeId>)> = wanted.into_iter().collect();
         // Those that had to wait the last time come first.
         wanted.sort_by_key(|(id, _)| last_seen(*id));
-        for (index, (id, recorded_on)) in wanted.into_iter().enumerate() {
-            if index >= MAX_ADDRESSES {
-                view.left_out.insert(id);
-                continue;
+        let mut wanted = wanted.into_iter();
+        for (id, recorded_on) in wanted.by_ref().take(MAX_ADDRESSES) {
+            match self.take_calls(&connection, 1).await {
+                Ok(()) => {}
+                // What was listed still counts.
+                Err(Skipped::Budget(_)) => {
+                    view.left_out.insert(id);
+                    break;
+                }
+                Err(other) => return Err(other),
             }
-            self.take_call(&connection).await?;
             let looked = self.provider.look(&connection, ResourceKind::PrimaryIp, id).await;
             let Some(thing) = self.told(&connection, looked).await? else { continue };
             let node = match &recorded_on {
@@ -276,6 +296,7 @@ where
                 view.sightings.push(sighting(&connection, thing, reason, named, known, now));
             }
         }
+        view.left_out.extend(wanted.map(|(id, _)| id));
         Ok(())
     }
 }

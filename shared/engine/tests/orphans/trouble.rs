@@ -95,8 +95,8 @@ async fn every_call_is_taken_from_the_budget() {
 async fn one_bad_connection_does_not_keep_others_from_being_checked() {
     let bench = Bench::new().await;
     let second: ConnectionName = "aaa-first".parse().unwrap();
-    let connection = Connection { name: second.clone(), ..bench.connection().await };
-    bench.world.store.put_connection(&connection).await.unwrap();
+    let connection = Connection { name: second.clone(), version: 0, ..bench.connection().await };
+    assert!(bench.world.store.swap_connection(&connection).await.unwrap());
     // Its token opens nothing.
     bench.world.secrets.put_token(&second, "unknown-token");
     unknown(&bench).await;
@@ -104,8 +104,8 @@ async fn one_bad_connection_does_not_keep_others_from_being_checked() {
     bench.world.provider.add_token("unknown-token", "second", Access::ReadWrite);
     assert_eq!(bench.check().await.listed, 2);
 
-    let lost = Connection { status: ConnectionStatus::Disconnected, ..connection };
-    bench.world.store.put_connection(&lost).await.unwrap();
+    let lost = Connection { status: ConnectionStatus::Disconnected, version: 1, ..connection };
+    assert!(bench.world.store.swap_connection(&lost).await.unwrap());
     assert_eq!(bench.check().await.listed, 1);
     // A connection that is no more takes its findings along.
     let mut moved = bench.orphans().await[0].clone();
@@ -124,14 +124,15 @@ async fn one_bad_connection_does_not_keep_others_from_being_checked() {
 async fn a_provider_that_hangs_leaves_the_check_its_end_and_others_come_first_next_time() {
     let bench = Bench::new().await;
     for name in ["second", "third"] {
-        let connection = Connection { name: name.parse().unwrap(), ..bench.connection().await };
-        bench.world.store.put_connection(&connection).await.unwrap();
+        let connection =
+            Connection { name: name.parse().unwrap(), version: 0, ..bench.connection().await };
+        assert!(bench.world.store.swap_connection(&connection).await.unwrap());
         bench.world.secrets.put_token(&connection.name, TOKEN);
     }
-    // Every look at the clock finds four seconds gone.
+    // Every look at the clock finds ten seconds gone.
     let looks = AtomicI64::new(0);
     let start = bench.world.clock.now();
-    let slow = || start + SignedDuration::from_secs(4 * looks.fetch_add(1, Ordering::SeqCst));
+    let slow = || start + SignedDuration::from_secs(10 * looks.fetch_add(1, Ordering::SeqCst));
     let world = &bench.world;
     let check = OrphanCheck {
         store: &world.store,

@@ -86,6 +86,17 @@ pub(super) async fn a_commit_that_did_not_see_news_loses<S: Store>(store: &S) {
     assert_eq!(after.job.cancel_requested_at, Some(later(5)), "and kept the flag");
 }
 
+pub(super) async fn a_cancel_in_the_instant_of_other_news_is_seen<S: Store>(store: &S) {
+    let before = accepted(store).await;
+    let id = &before.job.id;
+    store.set_news(id, later(5)).await.expect("news");
+    let loaded = load(store, id).await;
+    assert!(store.request_cancel(id, None, later(5), &audit("x")).await.expect("cancel"));
+    let committed = store.commit(&loaded, &decision(&loaded)).await.expect("commit");
+    assert_eq!(committed, Commit::Lost, "the cancel was not loaded");
+    assert_eq!(load(store, id).await.job.cancel_requested_at, Some(later(5)));
+}
+
 pub(super) async fn a_create_is_claimed_once<S: Store>(store: &S) {
     let loaded = accepted(store).await;
     let first = store.begin(&loaded.job, true).await.expect("begin");

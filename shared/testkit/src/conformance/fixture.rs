@@ -80,6 +80,7 @@ pub(super) fn server(id: u64) -> Server {
 pub(super) fn connection(name: &str) -> Connection {
     Connection {
         name: name.parse().expect("a name"),
+        version: 0,
         provider: ProviderKind::Hetzner,
         status: ConnectionStatus::Connected,
         reason: None,

@@ -46,6 +46,9 @@ pub(super) type View<T> = fn(&World, &Reply) -> T;
 /// A call as it is sent.
 pub(super) struct Sent<'a> {
     pub token: &'a str,
+    /// The project that the token was of when it was first used: it is of one for good, whatever
+    /// stands for its replacement.
+    pub project: Option<&'a str>,
     pub operation: &'a Operation,
     /// The body as the port was given it, of a create.
     pub body: Option<&'a CreateServer>,
@@ -162,6 +165,10 @@ impl Cloud {
         ManagedKey { version: 1, provider_id, fingerprint, public_key: public_key.to_owned() }
     }
 
+    pub fn project_of(&self, token: &str) -> Option<String> {
+        Some(self.tokens.get(token)?.project.clone())
+    }
+
     /// One call: what is answered, and what the answer's headers say of the budget.
     pub fn call<T>(
         &mut self,
@@ -205,7 +212,7 @@ impl Cloud {
         if token.access == Access::ReadOnly && sent.operation.writes() {
             return (Err(self.refuse_write()), standing);
         }
-        let project = self.world.project(&token.project);
+        let project = self.world.project(sent.project.unwrap_or(&token.project));
         if let Some(secs) = trouble.lands_after_secs {
             self.late_calls += 1;
             let after = Duration::from_secs(secs);

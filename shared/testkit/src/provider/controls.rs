@@ -53,7 +53,8 @@ impl MemoryProvider {
         self.revoke(TOKEN, revoked);
     }
 
-    /// Makes [`TOKEN`] one of another project, which sees nothing of ours.
+    /// Makes [`TOKEN`] stand for one of another project, which sees nothing of ours. Calls that have
+    /// begun with it go on in the project it was of.
     pub fn hide_marker(&self, hidden: bool) {
         let project = if hidden { "another" } else { PROJECT };
         self.cloud().change_token(TOKEN, |token| token.project = project.to_owned());

@@ -30,6 +30,7 @@ type Result<T> = std::result::Result<T, ProviderFailure>;
 pub(super) struct Line<'a> {
     provider: &'a MemoryProvider,
     token: SecretString,
+    project: Option<String>,
     calls: i64,
     pub rate_budget: Option<RateBudget>,
     /// Whose rate is noted, if the token is a connection's.
@@ -38,7 +39,7 @@ pub(super) struct Line<'a> {
 
 impl<'a> Line<'a> {
     pub fn new(provider: &'a MemoryProvider, token: SecretString, calls: i64) -> Self {
-        Self { provider, token, calls, rate_budget: None, noted: None }
+        Self { provider, token, project: None, calls, rate_budget: None, noted: None }
     }
 
     /// Sends a call once.
@@ -55,8 +56,11 @@ impl<'a> Line<'a> {
         pause().await;
         let (answer, standing) = {
             let token = self.token.expose_secret();
-            let sent = Sent { token, operation, body, calls: self.calls };
-            self.provider.cloud().call(&sent, &self.provider.faults, view)
+            let mut cloud = self.provider.cloud();
+            self.project = self.project.take().or_else(|| cloud.project_of(token));
+            let project = self.project.as_deref();
+            let sent = Sent { token, project, operation, body, calls: self.calls };
+            cloud.call(&sent, &self.provider.faults, view)
         };
         pause().await;
         if let Some(standing) = standing {
@@ -169,6 +173,7 @@ impl<'a> Session<'a> {
         if changed {
             self.generation += 1;
             self.line.token = fresh;
+            self.line.project = None;
         }
         Ok(changed)
     }

@@ -58,7 +58,7 @@ impl World {
         let mut connection = connection(clock.now(), provider.managed_key());
         connection.max_nodes = setup.max_nodes;
         connection.max_monthly = setup.max_monthly;
-        store.put_connection(&connection).await.expect("memory store");
+        store.swap_connection(&connection).await.expect("memory store");
         let mut policy = setup.policy;
         if setup.defect == Some(Defect::SettleTimeZero) {
             policy.settle_secs = 0;
@@ -138,6 +138,7 @@ fn worker(
 pub fn connection(now: Timestamp, key: ManagedKey) -> Connection {
     Connection {
         name: name(),
+        version: 0,
         provider: ProviderKind::Hetzner,
         status: ConnectionStatus::Connected,
         reason: None,

@@ -14,7 +14,7 @@ use crate::stage::{Stage, forged_labels, tasks::Ending};
 
 /// A create lands so much later at most, in seconds: with the worker's time-out before it, less
 /// than the settle time.
-const LATEST_SECS: i64 = 60;
+pub const LATEST_SECS: i64 = 60;
 
 /// What the job and its node may end as.
 pub type End = (JobState, NodeStatus);
@@ -32,6 +32,8 @@ pub struct Scenario {
     /// How the runs of the job end, the last one again and again.
     pub runs: &'static [Ending],
     pub ends: &'static [End],
+    /// The answer of the first create is lost, though it takes effect.
+    pub loses_answer: bool,
 }
 
 /// As a job ends that nothing happens to.
@@ -41,99 +43,94 @@ const CANCELLED: &[End] = &[(JobState::Cancelled, NodeStatus::Released)];
 const FAILED: &[End] =
     &[(JobState::Failed, NodeStatus::Failed), (JobState::Failed, NodeStatus::Released)];
 const RELEASED: &[End] = &[(JobState::Succeeded, NodeStatus::Released)];
-const FINE: &[Ending] = &[Ending::Ready];
+
+/// A provision to which nothing happens.
+const PLAIN: Scenario = Scenario {
+    name: "provision",
+    begin: provision,
+    acts: &[],
+    runs: &[Ending::Ready],
+    ends: READY,
+    loses_answer: false,
+};
 
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "provision", begin: provision, acts: &[], runs: FINE, ends: READY },
+    Scenario { name: "provision", ..PLAIN },
     Scenario {
         name: "provision-answer-lost",
+        loses_answer: true,
         begin: |walk| after(walk, Fault::CreateAnswerLost),
-        acts: &[],
-        runs: FINE,
-        ends: READY,
+        ..PLAIN
     },
     Scenario {
         name: "provision-create-dropped",
         begin: |walk| after(walk, Fault::CreateDropped),
-        acts: &[],
-        runs: FINE,
-        ends: READY,
+        ..PLAIN
     },
     Scenario {
         name: "provision-create-late",
+        loses_answer: true,
         begin: |walk| {
             walk.stage.world.provider.fault(CreateFault::LandsLate(LATEST_SECS));
             provision(walk)
         },
-        acts: &[],
-        runs: FINE,
-        ends: READY,
+        ..PLAIN
     },
     Scenario {
         name: "provision-action-fails",
         begin: |walk| after(walk, Fault::CreateActionFails),
-        acts: &[],
-        runs: FINE,
-        ends: READY,
+        ..PLAIN
     },
     Scenario {
         name: "provision-server-stuck",
         begin: |walk| after(walk, Fault::CreateStuck),
-        acts: &[],
-        runs: FINE,
-        ends: READY,
+        ..PLAIN
     },
-    Scenario { name: "provision-next-rung", begin: next_rung, acts: &[], runs: FINE, ends: READY },
+    Scenario { name: "provision-next-rung", begin: next_rung, ..PLAIN },
     Scenario {
         name: "provision-spread",
         begin: |walk| walk.stage.provision(|spec| spec.spread = true).0,
-        acts: &[],
-        runs: FINE,
-        ends: READY,
+        ..PLAIN
     },
     Scenario {
         name: "provision-cancelled-early",
-        begin: provision,
         acts: &[(|job| job.step == Step::CreateServer, cancel)],
-        runs: FINE,
         ends: CANCELLED,
+        ..PLAIN
     },
     Scenario {
         name: "provision-cancelled-booting",
-        begin: provision,
         acts: &[(|job| job.step == Step::AwaitServer, cancel)],
-        runs: FINE,
         ends: CANCELLED,
+        ..PLAIN
     },
     Scenario {
         name: "provision-cancelled-running",
-        begin: provision,
         acts: &[(|job| job.step == Step::AwaitRun, cancel)],
-        runs: FINE,
         ends: CANCELLED,
+        ..PLAIN
     },
     Scenario {
         name: "provision-cancelled-unknown",
+        loses_answer: true,
         begin: |walk| after(walk, Fault::CreateAnswerLost),
         acts: &[(|job| job.step == Step::FindServer, cancel)],
-        runs: FINE,
         ends: CANCELLED,
+        ..PLAIN
     },
     Scenario {
         name: "provision-name-taken",
-        begin: provision,
         acts: &[(
             |job| job.step == Step::CreateServer,
             |stage, job| {
                 stage.world.provider.take_name(&job.server_name);
             },
         )],
-        runs: FINE,
         ends: FAILED,
+        ..PLAIN
     },
     Scenario {
         name: "provision-name-forged",
-        begin: provision,
         acts: &[(
             |job| job.step == Step::CreateServer,
             |stage, job| {
@@ -141,57 +138,46 @@ pub const SCENARIOS: &[Scenario] = &[
                 stage.world.provider.take_name_as(&job.server_name, labels);
             },
         )],
-        runs: FINE,
         ends: FAILED,
+        ..PLAIN
     },
     Scenario {
         name: "provision-wakes-lost",
-        begin: provision,
         acts: &[
             (|job| job.step == Step::CreateServer, lose_wakes),
             (|job| job.step == Step::AwaitServer, lose_wakes),
             (|job| job.step == Step::AwaitRun, lose_wakes),
         ],
-        runs: FINE,
-        ends: READY,
+        ..PLAIN
     },
-    Scenario {
-        name: "provision-not-ready",
-        begin: provision,
-        acts: &[],
-        runs: &[Ending::NotReady],
-        ends: FAILED,
-    },
+    Scenario { name: "provision-not-ready", runs: &[Ending::NotReady], ends: FAILED, ..PLAIN },
     Scenario {
         name: "provision-run-lost",
-        begin: provision,
-        acts: &[],
         runs: &[Ending::Dies { is_told: false }, Ending::Ready],
-        ends: READY,
+        ..PLAIN
     },
     Scenario {
         name: "provision-kept",
         begin: |walk| walk.stage.provision(|spec| spec.keep_on_failure = true).0,
-        acts: &[],
         runs: &[Ending::NotReady],
         ends: &[(JobState::Failed, NodeStatus::Kept)],
+        ..PLAIN
     },
-    Scenario { name: "configure", begin: configure, acts: &[], runs: FINE, ends: READY },
+    Scenario { name: "configure", begin: configure, ..PLAIN },
     Scenario {
         name: "configure-run-lost",
         begin: configure,
-        acts: &[],
         runs: &[Ending::Dies { is_told: true }, Ending::Ready],
-        ends: READY,
+        ..PLAIN
     },
     Scenario {
         name: "configure-cancelled",
         begin: configure,
         acts: &[(|job| job.step == Step::AwaitRun, cancel)],
-        runs: FINE,
         ends: &[(JobState::Cancelled, NodeStatus::NotReady)],
+        ..PLAIN
     },
-    Scenario { name: "release", begin: release, acts: &[], runs: FINE, ends: RELEASED },
+    Scenario { name: "release", begin: release, ends: RELEASED, ..PLAIN },
     Scenario {
         name: "release-answer-lost",
         begin: |walk| {
@@ -199,9 +185,8 @@ pub const SCENARIOS: &[Scenario] = &[
             walk.faults.once(Fault::DeleteAnswerLost);
             job
         },
-        acts: &[],
-        runs: FINE,
         ends: RELEASED,
+        ..PLAIN
     },
     Scenario {
         name: "release-other-project",
@@ -220,11 +205,11 @@ pub const SCENARIOS: &[Scenario] = &[
                 },
             ),
         ],
-        runs: FINE,
         ends: RELEASED,
+        ..PLAIN
     },
-    Scenario { name: "release-queued", begin: queued, acts: &[], runs: FINE, ends: RELEASED },
-    Scenario { name: "release-left-over", begin: left_over, acts: &[], runs: FINE, ends: RELEASED },
+    Scenario { name: "release-queued", begin: queued, ends: RELEASED, ..PLAIN },
+    Scenario { name: "release-left-over", begin: left_over, ends: RELEASED, ..PLAIN },
 ];
 
 fn provision(walk: &mut Walk) -> JobId {

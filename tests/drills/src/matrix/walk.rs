@@ -14,7 +14,7 @@ use nodeyard_testkit::{defects::Defect, faults::Faults, world::Setup};
 
 use super::{
     point::Variant,
-    scenario::{READY, Scenario},
+    scenario::{LATEST_SECS, READY, Scenario},
 };
 use crate::stage::{
     Stage,
@@ -99,10 +99,12 @@ impl Walk {
         walk.spot = spot;
         walk.begun_at = walk.stage.now();
         walk.settle();
+        // What is still on its way has its time, and so has the orphan check.
+        let secs = if walk.next_check.is_some() { TIDY_SECS } else { LATEST_SECS };
+        let tidied_at = walk.stage.now() + SignedDuration::from_secs(secs);
+        walk.until(|walk| walk.stage.now() >= tidied_at);
+        walk.settle();
         if walk.next_check.is_some() {
-            let tidied_at = walk.stage.now() + SignedDuration::from_secs(TIDY_SECS);
-            walk.until(|walk| walk.stage.now() >= tidied_at);
-            walk.settle();
             walk.stage.sighted.clear();
         }
         let findings = walk.judged();
@@ -247,7 +249,7 @@ impl Walk {
             Variant::CancelledOverruns => {
                 // No limit is made for a POST that comes so late: where its answer is lost, too,
                 // the orphan check has to find what it made.
-                self.next_check = Some(self.stage.now());
+                self.next_check = Some(self.stage.now()).filter(|_| self.scenario.loses_answer);
                 self.cancel();
                 self.stall(wake, SUSPENDED_SECS);
                 self.finish(0);

@@ -58,7 +58,7 @@ const ROWS: &[Row] = &[
     (&[P, R], "DeleteServer", "failed", &["ConfirmGone", "DeleteServer"]),
     (&[P], "ConfirmGone", "gone", &["Done", "CreateServer"]),
     (&[R], "ConfirmGone", "gone", &["Done"]),
-    (&[P, R], "ConfirmGone", "still_there", &["ConfirmGone"]),
+    (&[P, R], "ConfirmGone", "still_there", &["ConfirmGone", "DeleteServer"]),
     (&[P, R], "ConfirmGone", "marker_missing", &["ConfirmGone"]),
     // Having the node's turn.
     (&[C], "TakeNode", "node_taken", &["StartRun"]),

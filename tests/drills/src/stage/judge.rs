@@ -18,7 +18,8 @@ use super::{Stage, watch::Watch};
 
 /// A job item never grows above this.
 const MAX_JOB_BYTES: usize = 8 * 1024;
-/// Two sweeps at most until a lost wake is repaired, in seconds.
+/// Two sweeps at most until a lost wake is repaired, or a limit of a waiting job is seen, in
+/// seconds.
 const SWEEPS_SECS: i64 = 150;
 
 /// What is wrong, by what it is.
@@ -140,10 +141,10 @@ fn leftovers(
     }
 }
 
-/// By how many seconds a job has missed the limit of its kind.
+/// By how many seconds a job has missed its limits: its own, and the one of its undo.
 fn ended_late(job: &Job, policy: &Policy, calm_at: Timestamp) -> Option<i64> {
     let limit = job.deadline_at.max(calm_at)
-        + SignedDuration::from_secs(policy.undo_limit_secs + SWEEPS_SECS);
+        + SignedDuration::from_secs(policy.undo_limit_secs + 2 * SWEEPS_SECS);
     let late = job.finished_at?.as_second() - limit.as_second();
     (late > 0).then_some(late)
 }

@@ -233,8 +233,12 @@ impl Stage {
     fn note_sightings(&mut self) {
         let orphans = run_to_end(self.world.store.orphans()).unwrap_or_default();
         let books = self.world.provider.books();
-        let is_ours = |id: u64| books.servers.iter().any(|server| server.id == id && server.ours);
-        // Somebody else may make servers that look like ours.
+        // Somebody else may make servers that look like ours, and what a listing shows may be gone
+        // before the records are read.
+        let is_ours = |id: u64| {
+            let found = books.servers.iter().find(|server| server.id == id);
+            found.is_some_and(|server| server.ours && server.gone_at.is_none())
+        };
         let servers = orphans
             .into_iter()
             .filter(|orphan| orphan.kind == ResourceKind::Server && is_ours(orphan.provider_id));
@@ -356,7 +360,7 @@ impl Stage {
         let key = Some(self.world.provider.managed_key());
         let is_another = connection.key != key;
         // The observer's handle has no faults.
-        let _ = run_to_end(self.world.store.put_connection(&Connection { key, ..connection }));
+        let _ = run_to_end(self.world.store.swap_connection(&Connection { key, ..connection }));
         is_another
     }
 

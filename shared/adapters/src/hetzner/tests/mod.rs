@@ -133,6 +133,7 @@ fn managed_key() -> ManagedKey {
 fn connection() -> Connection {
     Connection {
         name: "main".parse().unwrap(),
+        version: 0,
         provider: ProviderKind::Hetzner,
         status: ConnectionStatus::Connected,
         reason: None,

@@ -122,6 +122,9 @@ const REMOVING: &[Phrase] = &[
         gone || *case.outcome == Outcome::DeleteAccepted
     }),
     ("gone, the marker seen", |case| *case.outcome == Outcome::Gone),
+    ("still there, too often", |case| {
+        *case.outcome == Outcome::StillThere && case.job.tries + 1 >= policy().gone_looks
+    }),
     ("still there, or nothing proved", |case| {
         let unproved = class(case) == Some(FailureClass::NotFound);
         unproved || matches!(case.outcome, Outcome::StillThere | Outcome::MarkerMissing)
