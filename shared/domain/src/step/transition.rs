@@ -86,8 +86,19 @@ impl<'a> Transition<'a> {
         self.job.tries += 1;
         self.job.last_failure = Some(JobError { code, detail: detail.to_owned() });
         let delay = self.policy.back_off(self.job.tries);
+        let delay = delay + self.jitter(delay / 2);
         self.note(format!("{}: {detail}; again in {delay} s", code.as_str()));
         self.again(delay);
+    }
+
+    /// Up to `most_secs` more, so that jobs that failed together do not come again together. The
+    /// same for the same decision.
+    fn jitter(&self, most_secs: i64) -> i64 {
+        let bits = self.job.id.hex().get(..8).map(|hex| u64::from_str_radix(hex, 16));
+        let bits = bits.and_then(Result::ok).unwrap_or_default();
+        // The golden ratio's bits: neighbouring versions come to lie far apart.
+        let mixed = bits.wrapping_add(self.job.version.wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> 16;
+        i64::try_from(mixed % (most_secs.max(0) as u64 + 1)).unwrap_or_default()
     }
 
     /// Waits without a wake. The sweep looks again after `look_secs`, or at the usual time.

@@ -2,8 +2,9 @@
 
 use jiff::SignedDuration;
 use nodeyard_domain::{
-    job::{Effect, Intent, JobKind, ParkReason},
-    observation::Outcome,
+    job::{Effect, Intent, JobKind, ParkReason, Phase},
+    observation::{FailureClass, Outcome},
+    pace::CallClass,
     step::observing_form,
     wake::WakeReason,
 };
@@ -11,7 +12,7 @@ use nodeyard_domain::{
 use super::Walk;
 use crate::{
     reachable::states,
-    records::{accepted, now},
+    records::{accepted, failed, now},
 };
 
 #[test]
@@ -66,4 +67,49 @@ fn a_look_in_between_leaves_the_time_as_it_was() {
     assert!(
         matches!(&looked.job.intent, Some(Intent { id, effect: Effect::EnsureKey }) if id.0 == 2)
     );
+}
+
+#[test]
+fn jobs_that_failed_together_do_not_come_again_together() {
+    let mut dues = std::collections::BTreeSet::new();
+    for number in 0..100_u32 {
+        let mut job = accepted(JobKind::NodeProvision);
+        job.id = nodeyard_domain::id::JobId::derived(&number.to_string());
+        let mut walk = Walk::from(job);
+        for (tries, least) in [(1, 10), (2, 30), (3, 90), (4, 90)] {
+            walk = walk.tell(failed(FailureClass::Unknown));
+            assert_eq!(walk.job.tries, tries);
+            let secs = walk.job.due_at.unwrap().as_second() - walk.now.as_second();
+            assert!((least..=least + least / 2).contains(&secs), "try {tries}: {secs} s");
+            if tries == 4 {
+                dues.insert(secs);
+            }
+        }
+    }
+    assert!(dues.len() > 20, "{dues:?}");
+}
+
+#[test]
+fn an_effect_says_what_it_asks_the_provider() {
+    let asked = |effect: Effect, phase| (effect.call_class(phase), effect.most_calls());
+    let (server_id, action_id, number) = (7, 8, 1);
+    let (poll, creation, removal) =
+        (Some(CallClass::Poll), Some(CallClass::Creation), Some(CallClass::Removal));
+    let gone = Effect::ConfirmGone { server_id, primary_ips: vec![1, 2] };
+    for (effect, class, calls) in [
+        (Effect::TakeNode, None, 0),
+        (Effect::LookAtRun { number }, None, 0),
+        (Effect::EnsureKey, creation, 1),
+        (Effect::FindServer, creation, 2),
+        (Effect::PollAction { action_id }, poll, 1),
+        (Effect::FetchServer { server_id }, poll, 2),
+        (Effect::DeleteServer { server_id }, removal, 1),
+        (gone, removal, 4),
+    ] {
+        let shared = matches!(effect, Effect::PollAction { .. } | Effect::FetchServer { .. });
+        assert_eq!(effect.is_shared(), shared, "{effect:?}");
+        assert_eq!(asked(effect, Phase::Forward), (class, calls));
+    }
+    let in_undo = asked(Effect::FindServer, Phase::Undo);
+    assert_eq!(in_undo, (removal, 2), "what may be left is looked for before anything is made");
 }
