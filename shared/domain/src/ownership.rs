@@ -102,6 +102,11 @@ mod tests {
     }
 
     #[test]
+    fn the_key_is_not_printed() {
+        assert_eq!(format!("{:?}", key()), "DeploymentKey(..)");
+    }
+
+    #[test]
     fn a_name_is_a_host_name_and_the_same_every_time() {
         let node = NodeId::from_bits(7);
         let name = server_name(&format!("{}-", "a".repeat(49)), &node);

@@ -4,13 +4,13 @@ use nodeyard_domain::{
     code::Code,
     id::EffectId,
     job::{Effect, JobKind, JobState, Phase, Step},
-    node::NodeStatus,
+    node::{Node, NodeChange, NodeStatus},
     observation::{FailureClass, Observation, Outcome, ServerStatus},
     ownership::Ownership,
-    step::{Policy, Verdict, step},
+    step::{Decision, Policy, Verdict, step},
 };
 
-use super::Walk;
+use super::{Walk, node};
 use crate::records::{
     accepted, created, failed, finished, found, placement_error, seen_running, server,
 };
@@ -112,6 +112,59 @@ fn a_late_create_answer_is_never_lost() {
         panic!("dropped")
     };
     assert_eq!((decision.job.step, decision.job.server.unwrap().id), (Step::StartRun, 1));
+}
+
+#[test]
+fn an_ended_job_gives_a_server_it_does_not_know_to_its_node() {
+    let told = |walk: &Walk, id| {
+        let outcome =
+            Outcome::Created { server: server(id, 1), action_id: None, expect_secs: None };
+        let late = Observation { effect: EffectId(2), outcome };
+        step(&walk.job, late, &Policy::default(), walk.now)
+    };
+    let ready = Walk::of(JobKind::NodeProvision).tell_all([
+        Outcome::KeyReady,
+        created(1),
+        Outcome::RunStarted,
+        Outcome::ActionSucceeded,
+        seen_running(),
+        finished(None, true),
+    ]);
+    assert_eq!(ready.end(), (JobState::Succeeded, Some(NodeStatus::Ready)));
+    assert!(matches!(told(&ready, 1), Verdict::Drop), "the one on record is told twice");
+    let Verdict::KeepOnNode(server) = told(&ready, 9) else { panic!("forgotten") };
+    assert_eq!(server.id, 9);
+}
+
+#[test]
+fn who_ends_a_node_keeps_a_server_that_came_to_it_meanwhile() {
+    let ended = |known: Option<u64>, on_node: Option<u64>, kind| {
+        let mut walk = Walk::of(kind);
+        walk.job.server = known.map(|id| server(id, 1));
+        let observation = Observation { effect: EffectId(1), outcome: Outcome::Nothing };
+        let verdict = step(&walk.job, observation, &Policy::default(), walk.now);
+        let Verdict::Commit(mut decision) = verdict else { panic!("dropped") };
+        decision.node.status = Some(NodeStatus::Released);
+        decision.node.server = Some(None);
+        let node = Node { server: on_node.map(|id| server(id, 1)), ..node() };
+        decision.keep_late_server(&walk.job, &node);
+        (decision.node.status, decision.node.server)
+    };
+    let gone = (Some(NodeStatus::Released), Some(None));
+    let left = (Some(NodeStatus::CleanupPending), None);
+    assert_eq!(ended(Some(1), Some(1), JobKind::NodeRelease), gone);
+    assert_eq!(ended(None, None, JobKind::NodeRelease), gone);
+    assert_eq!(ended(Some(1), Some(2), JobKind::NodeRelease), left);
+    assert_eq!(ended(None, Some(2), JobKind::NodeRelease), left);
+
+    let mut decision = Decision {
+        job: accepted(JobKind::NodeConfigure),
+        node: NodeChange { status: Some(NodeStatus::NotReady), ..NodeChange::default() },
+        entries: vec![],
+    };
+    let before = decision.clone();
+    decision.keep_late_server(&before.job, &Node { server: Some(server(2, 1)), ..node() });
+    assert_eq!(decision, before, "a node that lives on has its server");
 }
 
 /// The group of the create that is the walk's intent.
