@@ -2,17 +2,17 @@
 
 use jiff::SignedDuration;
 use nodeyard_domain::{
-    job::{Effect, Intent, JobKind, ParkReason, Phase},
+    job::{Effect, Intent, Job, JobKind, JobState, ParkReason, Phase},
     observation::{FailureClass, Outcome},
     pace::CallClass,
-    step::observing_form,
+    step::{is_cancellable, observing_form},
     wake::WakeReason,
 };
 
 use super::Walk;
 use crate::{
     reachable::states,
-    records::{accepted, failed, now},
+    records::{accepted, created, failed, now, seen_running},
 };
 
 #[test]
@@ -112,4 +112,37 @@ fn an_effect_says_what_it_asks_the_provider() {
     }
     let in_undo = asked(Effect::FindServer, Phase::Undo);
     assert_eq!(in_undo, (removal, 2), "what may be left is looked for before anything is made");
+}
+
+#[test]
+fn a_wake_with_news_looks_at_what_the_job_waits_for() {
+    let running = Walk::of(JobKind::NodeProvision).tell_all([
+        Outcome::KeyReady,
+        created(1),
+        Outcome::RunStarted,
+        Outcome::ActionSucceeded,
+        seen_running(),
+    ]);
+    let form = |reason| observing_form(&running.job, reason);
+    assert_eq!(form(WakeReason::Run), Some(Effect::LookAtRun { number: 1 }));
+    let unknown = Walk::of(JobKind::NodeProvision)
+        .tell_all([Outcome::KeyReady, failed(FailureClass::Unknown)]);
+    assert_eq!(observing_form(&unknown.job, WakeReason::Cancel), Some(Effect::FindServer));
+    assert_eq!(observing_form(&unknown.job, WakeReason::Run), None);
+}
+
+#[test]
+fn only_forward_work_that_goes_on_can_be_cancelled() {
+    for kind in JobKind::ALL {
+        let open = accepted(*kind);
+        assert_eq!(is_cancellable(&open), *kind != JobKind::NodeRelease, "{kind:?}");
+        for phase in [Phase::Replace, Phase::Undo] {
+            let job = Job { phase, ..open.clone() };
+            let expected = is_cancellable(&open) && phase != Phase::Undo;
+            assert_eq!(is_cancellable(&job), expected, "{kind:?} {phase:?}");
+        }
+        for state in [JobState::Succeeded, JobState::Failed, JobState::Cancelled] {
+            assert!(!is_cancellable(&Job { state, ..open.clone() }), "{kind:?} {state:?}");
+        }
+    }
 }
