@@ -61,6 +61,10 @@ impl Walk {
         (self.job.state, self.status)
     }
 
+    fn intent_id(&self) -> nodeyard_domain::id::EffectId {
+        self.job.intent.as_ref().unwrap().id
+    }
+
     /// Seconds until the job is due.
     fn due_secs(&self) -> i64 {
         self.job.due_at.unwrap().as_second() - self.now.as_second()

@@ -67,6 +67,8 @@ fn an_absent_name_is_believed_only_after_the_settle_time() {
     let walk = Walk::of(JobKind::NodeProvision).tell_all(lost);
     let early = walk.clone().after(settle_secs - 1).tell(Outcome::ServerAbsent);
     assert_eq!((early.job.step, early.due_secs()), (Step::FindServer, 1));
+    let first = walk.clone().after(1).tell(Outcome::ServerAbsent);
+    assert_eq!(first.due_secs(), Policy::default().settle_look_secs);
     let late = walk.after(settle_secs).tell(Outcome::ServerAbsent);
     assert_eq!(
         (late.job.step, late.job.attempt, late.job.settle_until),

@@ -5,8 +5,8 @@ use nodeyard_domain::{
     code::Code,
     job::{Effect, JobKind, JobState, Phase, Step},
     node::{NodeChange, NodeStatus, RunRef},
-    observation::{FailureClass, Outcome},
-    step::Policy,
+    observation::{FailureClass, Observation, Outcome},
+    step::{Policy, Verdict, step},
 };
 
 use super::{Walk, node};
@@ -115,8 +115,18 @@ fn a_release_after_a_job_that_left_a_run_alive_stops_that_run_first() {
     let walk = Walk::of(JobKind::NodeRelease).tell(taken(Some(active_run(other_job()))));
     let stop = Effect::StopRun { number: 1, of: Some(other_job()) };
     assert_eq!(walk.job.intent.as_ref().unwrap().effect, stop);
-    let walk = walk.tell(Outcome::RunRunning);
+    let walk = walk.after(60).tell(Outcome::RunRunning);
     assert_eq!(walk.job.step, Step::StopRun, "asked to stop is not stopped");
+    assert_eq!(walk.due_secs(), Policy::default().gone_poll_secs);
+    let refused = walk.clone().tell(Outcome::RunRefused { message: "busy".into() });
+    assert_eq!((refused.job.step, refused.job.tries), (Step::StopRun, 1));
+    assert!(refused.due_secs() >= Policy::default().back_off(1));
+    let stopped = Observation { effect: walk.intent_id(), outcome: Outcome::RunStopped };
+    let Verdict::Commit(told) = step(&walk.job, stopped, &Policy::default(), walk.now) else {
+        panic!("dropped")
+    };
+    let ended = told.node.last_run.unwrap().unwrap();
+    assert_eq!((ended.job_id, ended.active), (other_job(), false), "the node's record knows");
     let walk = walk.tell(Outcome::RunStopped);
     assert_eq!((walk.job.step, walk.job.earlier_run), (Step::DeleteServer, None));
     // One that was seen stopped is left alone.
@@ -135,6 +145,28 @@ fn a_release_of_a_node_whose_create_may_still_land_waits_for_it() {
     let never_tried = Outcome::NodeTaken { server: None, attempts: 0, run: None };
     let walk = Walk::of(JobKind::NodeRelease).tell(never_tried);
     assert_eq!(walk.end(), (JobState::Succeeded, Some(NodeStatus::Released)));
+}
+
+#[test]
+fn a_job_whose_node_is_busy_looks_again_later_and_not_at_once() {
+    for kind in [JobKind::NodeConfigure, JobKind::NodeRelease] {
+        let walk = Walk::of(kind).after(60).tell(Outcome::NodeBusy);
+        assert_eq!(walk.job.step, Step::TakeNode);
+        assert_eq!(walk.due_secs(), Policy::default().turn_look_secs, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_configure_that_is_stopped_leaves_its_server() {
+    let running = || Walk::of(JobKind::NodeConfigure).tell_all([taken(None), Outcome::RunStarted]);
+    let mut cancelled = running();
+    cancelled.job.cancel_requested_at = Some(now());
+    let late = running().after(4000);
+    for (walk, state) in [(cancelled, JobState::Cancelled), (late, JobState::Failed)] {
+        let walk = walk.tell_all([Outcome::RunRunning, Outcome::RunStopped]);
+        assert_eq!(walk.end(), (state, Some(NodeStatus::NotReady)));
+        assert!(walk.job.server.is_some() && !walk.steps.contains(&Step::DeleteServer));
+    }
 }
 
 #[test]
