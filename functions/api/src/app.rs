@@ -17,7 +17,7 @@ use nodeyard_engine::{
 };
 use tokio::sync::Semaphore;
 
-use crate::{catalogue::Catalogues, code::ApiCode, problem::Problem};
+use crate::{audit::Bounds, catalogue::Catalogues, code::ApiCode, problem::Problem};
 
 /// The implementations the API runs on: those of the cloud, or those of a test.
 pub trait Ports: Send + Sync + 'static {
@@ -59,6 +59,7 @@ pub struct App<P: Ports> {
     entropy: Box<dyn Entropy>,
     pub(crate) catalogues: Catalogues,
     pub(crate) held: Semaphore,
+    pub(crate) bounds: Bounds,
 }
 
 /// The router's state.
@@ -84,6 +85,7 @@ impl<P: Ports> App<P> {
             entropy: Box::new(entropy),
             catalogues: Catalogues::default(),
             held: Semaphore::new(HELD_ANSWERS),
+            bounds: Bounds::default(),
         })
     }
 

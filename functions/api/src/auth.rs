@@ -10,6 +10,7 @@ use nodeyard_engine::store::ApiStore;
 
 use crate::{
     app::{App, Ports, Shared},
+    audit::Notes,
     code::ApiCode,
     problem::Problem,
 };
@@ -35,6 +36,17 @@ impl Caller {
     /// Sees every connection.
     pub fn is_unrestricted(&self) -> bool {
         self.token.connections.is_none()
+    }
+
+    /// A token for some connections must not touch what is about all of them.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(crate) fn require_unrestricted(&self) -> Result<(), Problem> {
+        if self.is_unrestricted() {
+            return Ok(());
+        }
+        Err(Problem::new(ApiCode::Forbidden, "The token is restricted to some connections."))
     }
 
     fn require(self, scope: Scope) -> Result<Self, Problem> {
@@ -95,7 +107,11 @@ macro_rules! scoped {
                 parts: &mut Parts,
                 app: &Shared<P>,
             ) -> Result<Self, Problem> {
-                authenticate(app, &parts.headers).await?.require(Scope::$scope).map(Self)
+                let caller = authenticate(app, &parts.headers).await?;
+                if let Some(notes) = parts.extensions.get::<Notes>() {
+                    notes.caller(&caller);
+                }
+                caller.require(Scope::$scope).map(Self)
             }
         }
     )+};

@@ -62,10 +62,8 @@ impl<P: Ports> App<P> {
             Ok(id) => self.store.load(&id).await?,
             Err(_) => None,
         };
-        loaded
-            .map(|loaded| loaded.job)
-            .filter(|job| caller.sees(&job.connection))
-            .ok_or_else(|| Problem::not_found("job"))
+        let job = loaded.map(|loaded| loaded.job).ok_or_else(|| Problem::not_found("job"))?;
+        if caller.sees(&job.connection) { Ok(job) } else { Err(Problem::not_found("job").unseen()) }
     }
 }
 

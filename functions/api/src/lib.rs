@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod app;
+mod audit;
 mod auth;
 mod body;
 mod catalogue;
@@ -41,6 +42,7 @@ fn routes<P: Ports>() -> OpenApiRouter<Shared<P>> {
         .merge(jobs::routes())
         .merge(orphans::routes())
         .merge(tokens::routes())
+        .merge(audit::routes())
         .merge(health::routes())
 }
 

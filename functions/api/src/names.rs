@@ -1,6 +1,7 @@
 //! The words of our enumerations, for the contract: taken from the types, so they cannot drift.
 
 use nodeyard_domain::{
+    audit::{Action, ResourceKind as AuditedKind},
     code::Retry,
     connection::{ConnectionReason, ConnectionStatus, Permission},
     job::{JobKind, JobState, ParkReason, Phase, Step},
@@ -33,6 +34,11 @@ fn words<T: Serialize>(all: &[T]) -> ObjectBuilder {
         .enum_values(Some(words))
 }
 
+/// What is shown may be of another release, which nobody can filter by.
+fn with_unknown<T: Copy>(all: &[T], unknown: T) -> Vec<T> {
+    all.iter().copied().chain([unknown]).collect()
+}
+
 macro_rules! schemas {
     ($($name:ident: $all:expr;)+) => {$(
         pub fn $name() -> Schema {
@@ -57,6 +63,10 @@ schemas! {
     timeline_source: &[Source::Api, Source::Worker, Source::Run, Source::Sweep];
     resource_kind: ResourceKind::ALL;
     orphan_reason: OrphanReason::ALL;
+    audit_action: Action::ALL;
+    audit_action_shown: &with_unknown(Action::ALL, Action::Unknown);
+    audit_resource: &with_unknown(AuditedKind::ALL, AuditedKind::Unknown);
+    audit_result: &["accepted", "done", "refused", "left_out", "unknown"];
     retry: &[Retry::Never, Retry::AfterDelay, Retry::WithBackOff];
     park_reason_or_null: &ParkReason::ALL.iter().map(Some).chain([None]).collect::<Vec<_>>();
     connection_reason_or_null: &[

@@ -29,6 +29,7 @@ const SCHEME: &str = "token";
         (name = "jobs", description = "Accepted work and how it goes."),
         (name = "orphans", description = "Things at the provider that no record accounts for."),
         (name = "tokens", description = "Bearer API tokens, for admins."),
+        (name = "audit", description = "Who did what, and what was refused; for admins."),
         (name = "health", description = "Liveness."),
     ),
 )]

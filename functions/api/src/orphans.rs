@@ -10,6 +10,7 @@ use axum::{
 };
 use http::StatusCode;
 use nodeyard_domain::{
+    audit::{Action, Outcome, Resource, ResourceKind},
     observation::{FailureClass, ProviderFailure},
     orphan::{Orphan, OrphanId},
 };
@@ -79,7 +80,9 @@ pub async fn remove_orphan<P: Ports>(
     let Some(connection) = app.store.connection(&orphan.connection).await? else {
         return Err(Problem::not_found("orphan"));
     };
-    let audit = app.audit(&caller, &origin, "DELETE /orphans/{id}", orphan.id.as_str());
+    // Written before the provider is asked: what it says then may be a refusal with an entry of
+    // its own.
+    let audit = app.audit(&caller, &origin, Action::OrphanRemove, &orphan.id, Outcome::Accepted);
     let clock = || app.now();
     let deployment = &app.settings.deployment;
     let removal =
@@ -117,7 +120,8 @@ pub async fn confirm_orphans<P: Ports>(
         let detail = "This is about all connections, and the token is restricted to some.";
         return Err(Problem::new(ApiCode::Forbidden, detail));
     }
-    let audit = app.audit(&caller, &origin, "POST /orphans/confirm", "orphans");
+    let all = Resource::all(ResourceKind::Orphan);
+    let audit = app.audit(&caller, &origin, Action::OrphanConfirm, all, Outcome::Done);
     let state = orphan::confirm(&app.store, &audit).await?;
     tracing::info!(
         actor = caller.actor(),
@@ -133,8 +137,12 @@ impl<P: Ports> App<P> {
             Some(id) => self.store.orphan(&id).await?,
             None => None,
         };
-        let found = found.filter(|orphan| caller.sees(&orphan.connection));
-        found.ok_or_else(|| Problem::not_found("orphan"))
+        let orphan = found.ok_or_else(|| Problem::not_found("orphan"))?;
+        if caller.sees(&orphan.connection) {
+            Ok(orphan)
+        } else {
+            Err(Problem::not_found("orphan").unseen())
+        }
     }
 }
 

@@ -40,6 +40,9 @@ pub struct Problem {
     pub guidance: Option<String>,
     pub faults: Vec<Fault>,
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The caller may not see what it asked for, and is told that it is not there. Only the audit
+    /// trail knows.
+    pub unseen: bool,
 }
 
 /// Seconds after which a request that met an outage is worth another try.
@@ -54,7 +57,8 @@ impl Problem {
             StatusCode::SERVICE_UNAVAILABLE => vec![(header::RETRY_AFTER, RETRY_AFTER_OUTAGE)],
             _ => Vec::new(),
         };
-        Self { code, detail: detail.into(), guidance: None, faults: Vec::new(), headers }
+        let (detail, guidance, faults) = (detail.into(), None, Vec::new());
+        Self { code, detail, guidance, faults, headers, unseen: false }
     }
 
     /// A problem with one fault in the body.
@@ -66,6 +70,12 @@ impl Problem {
     #[must_use]
     pub fn guided(mut self, guidance: impl Into<String>) -> Self {
         self.guidance = Some(guidance.into());
+        self
+    }
+
+    #[must_use]
+    pub fn unseen(mut self) -> Self {
+        self.unseen = true;
         self
     }
 

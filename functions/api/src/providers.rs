@@ -41,15 +41,15 @@ impl<P: Ports> App<P> {
         caller: &Caller,
         name: &str,
     ) -> Result<Connection, Problem> {
-        let name = name.parse().ok().filter(|name| caller.sees(name));
-        let found = match name {
-            Some(name) => self.store.connection(&name).await?,
-            None => None,
-        };
-        found.ok_or_else(|| {
+        let absent = || {
             Problem::new(ApiCode::ProviderNotFound, "There is no such connection.")
                 .guided("GET /providers lists the connections.")
-        })
+        };
+        let name = name.parse().map_err(|_| absent())?;
+        if !caller.sees(&name) {
+            return Err(absent().unseen());
+        }
+        self.store.connection(&name).await?.ok_or_else(absent)
     }
 }
 

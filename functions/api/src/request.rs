@@ -1,6 +1,6 @@
 //! What every request has: an id, and an answer that is a problem whenever it is an error.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, net::IpAddr};
 
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -12,32 +12,43 @@ use lambda_http::request::RequestContext;
 
 use crate::{
     app::{Ports, Shared},
+    audit::{Asked, Notes},
     code::ApiCode,
     problem::Problem,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The request's id: the gateway's own where there is one.
-#[derive(Debug, Clone)]
-struct RequestId(String);
+/// Where a request comes from, as the gateway says it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Source {
+    /// The gateway's own id where there is one.
+    pub(crate) request_id: String,
+    /// The caller's address. A header that says something else is the caller's own word.
+    pub(crate) address: Option<String>,
+}
 
 /// Where a piece of work comes from: kept with what it changes.
 #[derive(Debug, Clone)]
 pub struct Origin {
     pub request_id: String,
+    /// The caller's address, where a gateway knows it.
+    pub source_address: Option<String>,
     /// The caller's `traceparent` (W3C Trace Context), when it is well-formed.
     pub traceparent: Option<String>,
+    pub(crate) notes: Notes,
 }
 
 impl<S: Sync> FromRequestParts<S> for Origin {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let request_id = parts.extensions.get().map(|RequestId(id)| id.clone()).unwrap_or_default();
+        let source = parts.extensions.get::<Source>().cloned().unwrap_or_default();
+        let notes = parts.extensions.get::<Notes>().cloned().unwrap_or_default();
         let text = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
         let traceparent = text.filter(|text| is_traceparent(text)).map(str::to_owned);
-        Ok(Self { request_id, traceparent })
+        let (request_id, source_address) = (source.request_id, source.address);
+        Ok(Self { request_id, source_address, traceparent, notes })
     }
 }
 
@@ -49,16 +60,21 @@ fn is_traceparent(text: &str) -> bool {
             && hex(trace) && hex(parent) && hex(flags))
 }
 
-/// The outermost layer: names the request, makes every error answer a problem, logs one line.
+/// The outermost layer: names the request, makes every error answer a problem, writes refusals
+/// into the audit trail, logs one line.
 pub(crate) async fn answer<P: Ports>(
     State(app): State<Shared<P>>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let id = gateway_id(&request)
-        .or_else(|| app.random().ok().map(|bits| format!("{bits:032x}")))
-        .unwrap_or_default();
-    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut source = gateway_source(&request);
+    if source.request_id.is_empty() {
+        source.request_id =
+            app.random().map_or_else(|_| String::new(), |bits| format!("{bits:032x}"));
+    }
+    let (notes, asked) = (Notes::default(), Asked::of(&request));
+    request.extensions_mut().insert(source.clone());
+    request.extensions_mut().insert(notes.clone());
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
 
@@ -66,26 +82,36 @@ pub(crate) async fn answer<P: Ports>(
     let mut code = None;
     if let Some(problem) = problem_of(&mut response) {
         code = Some(problem.code.as_str());
+        if let Some(asked) = asked.filter(|asked| asked.is_refused_by(&problem)) {
+            app.refused(asked, problem.code, &notes, &source).await;
+        }
         let allow = response.headers_mut().remove(header::ALLOW);
-        response = problem.into_bytes(&id);
+        response = problem.into_bytes(&source.request_id);
         if let Some(allow) = allow {
             response.headers_mut().insert(header::ALLOW, allow);
         }
     }
+    app.tell_left_out(&source).await;
     tracing::info!(
-        request_id = id, %method, path, status = response.status().as_u16(), code, "answered"
+        request_id = source.request_id, %method, path, status = response.status().as_u16(), code, "answered"
     );
-    if let Ok(value) = HeaderValue::from_str(&id) {
+    if let Ok(value) = HeaderValue::from_str(&source.request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
 }
 
-fn gateway_id(request: &Request) -> Option<String> {
-    match request.extensions().get::<RequestContext>()? {
-        RequestContext::ApiGatewayV2(context) => context.request_id.clone(),
-        #[allow(unreachable_patterns, reason = "other kinds exist where features add them")]
-        _ => None,
+fn gateway_source(request: &Request) -> Source {
+    match request.extensions().get::<RequestContext>() {
+        Some(RequestContext::ApiGatewayV2(context)) => {
+            let address = context.http.source_ip.as_deref();
+            let address = address.and_then(|text| text.parse::<IpAddr>().ok());
+            Source {
+                request_id: context.request_id.clone().unwrap_or_default(),
+                address: address.map(|address| address.to_string()),
+            }
+        }
+        _ => Source::default(),
     }
 }
 

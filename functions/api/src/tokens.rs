@@ -8,6 +8,7 @@ use axum::{
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use nodeyard_domain::{
+    audit::{Action, Outcome, RESERVED_ACTORS},
     connection::ConnectionName,
     id::TokenId,
     token::{Scope, Token, hash_secret},
@@ -102,7 +103,7 @@ pub async fn list_tokens<P: Ports>(
     State(app): State<Shared<P>>,
     Admin(caller): Admin,
 ) -> Result<Json<ListView<TokenView>>, Problem> {
-    require_unrestricted(&caller)?;
+    caller.require_unrestricted()?;
     let tokens = app.store.tokens().await?;
     Ok(Json(ListView::whole(tokens.iter().map(TokenView::from).collect())))
 }
@@ -126,7 +127,7 @@ pub async fn create_token<P: Ports>(
     origin: Origin,
     body: Result<JsonBody, Problem>,
 ) -> Result<Response, Problem> {
-    let maker = maker(&app, &headers).await?;
+    let maker = maker(&app, &headers, &origin).await?;
     let JsonBody(body) = body?;
     let Grant { name, scopes, connections } = grant(&body, &maker)?;
     let secret = format!("ny_{:032x}{:032x}", app.random()?, app.random()?);
@@ -139,14 +140,17 @@ pub async fn create_token<P: Ports>(
         created_at: app.now(),
     };
     let first = matches!(maker, Maker::Bootstrap);
-    if !app.store.put_token(&token, first).await? {
+    let audit = match &maker {
+        Maker::Bootstrap => app.audit_bootstrap(&origin, &token.id),
+        Maker::Admin(caller) => {
+            app.audit(caller, &origin, Action::TokenCreate, &token.id, Outcome::Done)
+        }
+    };
+    if !app.store.put_token(&token, first, &audit).await? {
         let detail = "Ask an admin for a token.";
         return Err(Problem::new(ApiCode::BootstrapSpent, detail));
     }
-    let actor = match &maker {
-        Maker::Bootstrap => "bootstrap",
-        Maker::Admin(caller) => caller.actor(),
-    };
+    let actor = audit.actor;
     tracing::info!(actor, token = %token.id, name = token.name, request_id = origin.request_id, "a token was made");
     let location = [(header::LOCATION, format!("/tokens/{}", token.id))];
     let made = MadeToken { token: TokenView::from(&token), secret };
@@ -154,18 +158,24 @@ pub async fn create_token<P: Ports>(
 }
 
 /// The caller of `POST /tokens`, which the extractors cannot tell: it may be the bootstrap secret.
-async fn maker<P: Ports>(app: &App<P>, headers: &HeaderMap) -> Result<Maker, Problem> {
+async fn maker<P: Ports>(
+    app: &App<P>,
+    headers: &HeaderMap,
+    origin: &Origin,
+) -> Result<Maker, Problem> {
     let hash = hash_secret(bearer(headers)?);
     if let Some(token) = app.store.token_by_hash(&hash).await? {
         let caller = Caller { token };
+        origin.notes.caller(&caller);
         if !caller.token.allows(Scope::Admin) {
             return Err(Problem::new(ApiCode::Forbidden, "This needs the scope `admin`."));
         }
-        require_unrestricted(&caller)?;
+        caller.require_unrestricted()?;
         return Ok(Maker::Admin(caller));
     }
     let bootstrap = app.secrets.bootstrap().await?;
     if same_hash(&hash, &hash_secret(bootstrap.expose_secret())) {
+        origin.notes.bootstrap();
         Ok(Maker::Bootstrap)
     } else {
         Err(invalid_token())
@@ -175,14 +185,6 @@ async fn maker<P: Ports>(app: &App<P>, headers: &HeaderMap) -> Result<Maker, Pro
 /// Compares in a time that depends on the length only, which all hashes share.
 fn same_hash(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
-}
-
-/// A token for some connections must not make one for others.
-fn require_unrestricted(caller: &Caller) -> Result<(), Problem> {
-    if caller.is_unrestricted() {
-        return Ok(());
-    }
-    Err(Problem::new(ApiCode::Forbidden, "The token is restricted to some connections."))
 }
 
 /// What a new token is to be.
@@ -198,6 +200,10 @@ fn grant(body: &Value, maker: &Maker) -> Result<Grant, Problem> {
     let well_formed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@".contains(&byte);
     if !(1..=MAX_NAME_CHARS).contains(&new.name.len()) || !new.name.bytes().all(well_formed) {
         let detail = "1 to 63 letters, digits, `-`, `_`, `.` and `@`";
+        faults.add("/name", ApiCode::InvalidBody, detail);
+    }
+    if RESERVED_ACTORS.contains(&new.name.as_str()) {
+        let detail = "the audit trail has another meaning for this name";
         faults.add("/name", ApiCode::InvalidBody, detail);
     }
     if new.scopes.is_empty() {
@@ -246,7 +252,7 @@ pub async fn delete_token<P: Ports>(
     Path(id): Path<String>,
     origin: Origin,
 ) -> Result<StatusCode, Problem> {
-    require_unrestricted(&caller)?;
+    caller.require_unrestricted()?;
     let absent = || Problem::not_found("token");
     let id: TokenId = id.parse().map_err(|_| absent())?;
     let tokens = app.store.tokens().await?;
@@ -257,7 +263,8 @@ pub async fn delete_token<P: Ports>(
         let detail = "Make another admin token first.";
         return Err(Problem::new(ApiCode::LastAdminToken, detail));
     }
-    if !app.store.delete_token(&id).await? {
+    let audit = app.audit(&caller, &origin, Action::TokenDelete, &id, Outcome::Done);
+    if !app.store.delete_token(&id, &audit).await? {
         return Err(absent());
     }
     tracing::info!(actor = caller.actor(), token = %id, request_id = origin.request_id, "a token was deleted");

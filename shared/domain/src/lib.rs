@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod acceptance;
+pub mod audit;
 pub mod code;
 pub mod connection;
 pub mod host_key;

@@ -25,7 +25,7 @@ pub use self::{
     check::{Checked, OrphanCheck, OrphanCheckError},
     remove::{RemovalError, Removed, confirm, remove},
 };
-use crate::store::{AuditEntry, StoreError};
+use crate::store::StoreError;
 
 /// How often a change of a shared item is tried against others' changes.
 const MAX_SWAPS: usize = 8;
@@ -62,12 +62,6 @@ pub trait OrphanStore: Send + Sync {
         server: &Server,
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// Writes down who did what.
-    fn append_audit(
-        &self,
-        entry: &AuditEntry,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// One page of a listing.

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, future::Future};
 
 use jiff::Timestamp;
+pub use nodeyard_domain::audit::{AuditEntry, AuditFilter};
 use nodeyard_domain::{
     connection::{Connection, ConnectionName},
     host_key::HostPins,
@@ -271,17 +272,6 @@ pub struct Acceptance {
     pub audit: AuditEntry,
 }
 
-/// Who did what, kept for the job's retention.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditEntry {
-    pub at: Timestamp,
-    pub actor: String,
-    /// The route and its parameters, such as `POST /nodes`.
-    pub action: String,
-    pub subject: String,
-    pub request_id: String,
-}
-
 #[derive(Debug, Clone, PartialEq)]
 pub enum Accepted {
     New,
@@ -362,14 +352,15 @@ pub trait ApiStore: Send + Sync {
 
     fn node(&self, id: &NodeId) -> impl Future<Output = Result<Option<Node>>> + Send;
 
-    /// Replaces a node's labels if they are still as `expected`. False when they are not, or when
-    /// there is no such node.
+    /// Replaces a node's labels if they are still as `expected`, and says so in the audit trail.
+    /// False, and nothing is written, when they are not or when there is no such node.
     fn set_labels(
         &self,
         id: &NodeId,
         expected: &BTreeMap<String, String>,
         labels: &BTreeMap<String, String>,
         now: Timestamp,
+        audit: &AuditEntry,
     ) -> impl Future<Output = Result<bool>> + Send;
 
     fn nodes(
@@ -411,20 +402,50 @@ pub trait ApiStore: Send + Sync {
         catalogue: &StoredCatalogue,
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Removes a connection's record, and what its jobs shared.
-    fn delete_connection(&self, name: &ConnectionName) -> impl Future<Output = Result<()>> + Send;
+    /// Stores a connection as [`JobStore::swap_connection`] does, and says so in the audit trail.
+    /// False, and nothing is written, where that is false.
+    fn change_connection(
+        &self,
+        connection: &Connection,
+        audit: &AuditEntry,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Removes a connection's record and what its jobs shared, and says so in the audit trail.
+    fn delete_connection(
+        &self,
+        name: &ConnectionName,
+        audit: &AuditEntry,
+    ) -> impl Future<Output = Result<()>> + Send;
 
     fn token_by_hash(&self, hash: &str) -> impl Future<Output = Result<Option<Token>>> + Send;
 
     fn tokens(&self) -> impl Future<Output = Result<Vec<Token>>> + Send;
 
-    /// Stores a token. With `only_first_admin`, only if no admin token was ever stored; false
-    /// otherwise.
+    /// Stores a token, and says so in the audit trail. With `only_first_admin`, only if no admin
+    /// token was ever stored; false, and nothing is written, otherwise.
     fn put_token(
         &self,
         token: &Token,
         only_first_admin: bool,
+        audit: &AuditEntry,
     ) -> impl Future<Output = Result<bool>> + Send;
 
-    fn delete_token(&self, id: &TokenId) -> impl Future<Output = Result<bool>> + Send;
+    /// Deletes a token, and says so in the audit trail. False, and nothing is written, when there
+    /// is none.
+    fn delete_token(
+        &self,
+        id: &TokenId,
+        audit: &AuditEntry,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Appends to the audit trail. Nothing that is in it is ever changed or taken away before its
+    /// time; the same entry again is fine and is there once.
+    fn append_audit(&self, entry: &AuditEntry) -> impl Future<Output = Result<()>> + Send;
+
+    /// The audit trail, newest first. Entries that come while it is read are on no later page.
+    fn audit_entries(
+        &self,
+        filter: &AuditFilter,
+        page: &PageRequest,
+    ) -> impl Future<Output = std::result::Result<Page<AuditEntry>, PageError>> + Send;
 }

@@ -4,6 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
     acceptance,
+    audit::{self, Action, Outcome, Resource},
     id::JobId,
     job::JobKind,
     node::Node,
@@ -25,7 +26,7 @@ pub const GRACE_SECS: i64 = 20;
 /// A swept job is not swept again for this long, in seconds, unless it moves.
 pub const AGAIN_SECS: i64 = 60;
 /// Who the sweep's own work is by.
-pub const ACTOR: &str = "system";
+pub const ACTOR: &str = audit::SYSTEM;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -91,11 +92,13 @@ async fn release_left_over(
             may_queue: false,
             idempotency: None,
             audit: AuditEntry {
-                at: now,
-                actor: ACTOR.to_owned(),
-                action: "release of what was left over".to_owned(),
-                subject: node.id.to_string(),
                 request_id: id.to_string(),
+                ..AuditEntry::of_system(
+                    now,
+                    Action::NodeRelease,
+                    Resource::from(&node.id),
+                    Outcome::Accepted,
+                )
             },
         };
         match store.accept(&acceptance).await {

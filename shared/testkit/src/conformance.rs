@@ -2,6 +2,7 @@
 //! Each case gets a fresh, empty store. No case waits for time to pass.
 
 mod acceptance;
+mod audit;
 mod due;
 mod fence;
 mod fixture;
@@ -150,7 +151,16 @@ pub async fn hold<S: Store>(fresh: impl AsyncFn() -> S) {
             the_orphan_checks_record_is_replaced_only_as_read,
             a_server_is_given_back_to_a_node_that_is_gone,
             a_node_that_lives_is_given_nothing,
-            what_was_done_is_written_down,
+        }
+        audit::{
+            the_newest_come_first_and_pages_hold_each_once,
+            what_comes_meanwhile_moves_no_page,
+            entries_are_filtered,
+            the_same_entry_is_there_once,
+            what_is_in_the_trail_stays_as_it_is,
+            a_change_and_its_entry_are_written_together,
+            what_is_refused_leaves_no_entry_of_a_change,
+            a_cursor_of_another_list_is_refused,
         }
         token::{
             a_token_is_found_by_its_hash_until_it_is_deleted,

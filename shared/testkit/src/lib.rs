@@ -4,6 +4,7 @@
 //! Must not: be linked into a function; nothing here is for production.
 #![allow(clippy::expect_used, clippy::panic)]
 
+mod audit;
 pub mod clock;
 pub mod conformance;
 pub mod defects;

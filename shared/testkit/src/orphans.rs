@@ -6,10 +6,7 @@ use nodeyard_domain::{
     node::{NodeStatus, Server},
     orphan::{Orphan, OrphanId, OrphanState},
 };
-use nodeyard_engine::{
-    orphan::OrphanStore,
-    store::{AuditEntry, StoreError},
-};
+use nodeyard_engine::{orphan::OrphanStore, store::StoreError};
 
 use crate::{
     faults::Fault,
@@ -74,14 +71,6 @@ impl OrphanStore for MemoryStore {
             node.enter(NodeStatus::CleanupPending, now);
             node.updated_at = now;
             Ok(true)
-        })
-        .await
-    }
-
-    async fn append_audit(&self, entry: &AuditEntry) -> Result<()> {
-        self.change(WRITE, |items| {
-            items.audit.push(entry.clone());
-            Ok(())
         })
         .await
     }

@@ -327,7 +327,7 @@ impl Items {
         true
     }
 
-    fn swap_connection(&mut self, connection: &Connection) -> bool {
+    pub(crate) fn swap_connection(&mut self, connection: &Connection) -> bool {
         let stored = self.connections.get(&connection.name).map_or(0, |stored| stored.version);
         if stored != connection.version {
             return false;

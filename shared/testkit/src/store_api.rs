@@ -12,11 +12,12 @@ use nodeyard_domain::{
     token::{Scope, Token},
 };
 use nodeyard_engine::store::{
-    Acceptance, Accepted, ApiStore, AuditEntry, IdempotencyKey, JobFilter, Loaded, NodeFilter,
-    Page, PageError, PageRequest, StoreError, StoredCatalogue,
+    Acceptance, Accepted, ApiStore, AuditEntry, AuditFilter, IdempotencyKey, JobFilter, Loaded,
+    NodeFilter, Page, PageError, PageRequest, StoreError, StoredCatalogue,
 };
 
 use crate::{
+    audit,
     faults::Fault,
     store::{Items, MemoryStore, WRITE},
 };
@@ -74,7 +75,7 @@ impl Items {
             self.idempotency.insert(key.key.clone(), (key.body.clone(), job.id.clone()));
         }
         self.jobs.insert(job.id.clone(), job.clone());
-        self.audit.push(acceptance.audit.clone());
+        self.append_audit(&acceptance.audit);
         Accepted::New
     }
 
@@ -94,7 +95,7 @@ impl Items {
         job.news_at = Some(now);
         let id = job.id.clone();
         self.swept.remove(&id);
-        self.audit.push(audit.clone());
+        self.append_audit(audit);
         true
     }
 
@@ -104,28 +105,35 @@ impl Items {
         expected: &BTreeMap<String, String>,
         labels: &BTreeMap<String, String>,
         now: Timestamp,
+        audit: &AuditEntry,
     ) -> bool {
         let Some(node) = self.nodes.get_mut(id).filter(|node| node.labels == *expected) else {
             return false;
         };
         node.labels.clone_from(labels);
         node.updated_at = now;
+        self.append_audit(audit);
         true
     }
 
-    fn put_token(&mut self, token: &Token, only_first_admin: bool) -> bool {
+    fn put_token(&mut self, token: &Token, only_first_admin: bool, audit: &AuditEntry) -> bool {
         if only_first_admin && self.had_admin {
             return false;
         }
         self.had_admin |= token.scopes.contains(&Scope::Admin);
         self.tokens.push(token.clone());
+        self.append_audit(audit);
         true
     }
 
-    fn delete_token(&mut self, id: &TokenId) -> bool {
+    fn delete_token(&mut self, id: &TokenId, audit: &AuditEntry) -> bool {
         let before = self.tokens.len();
         self.tokens.retain(|token| token.id != *id);
-        self.tokens.len() < before
+        let deleted = self.tokens.len() < before;
+        if deleted {
+            self.append_audit(audit);
+        }
+        deleted
     }
 }
 
@@ -160,8 +168,9 @@ impl ApiStore for MemoryStore {
         expected: &BTreeMap<String, String>,
         labels: &BTreeMap<String, String>,
         now: Timestamp,
+        audit: &AuditEntry,
     ) -> Result<bool> {
-        self.change(WRITE, |items| Ok(items.set_labels(id, expected, labels, now))).await
+        self.change(WRITE, |items| Ok(items.set_labels(id, expected, labels, now, audit))).await
     }
 
     async fn nodes(&self, filter: &NodeFilter, page: &PageRequest) -> Paged<Node> {
@@ -214,11 +223,23 @@ impl ApiStore for MemoryStore {
         .await
     }
 
-    async fn delete_connection(&self, name: &ConnectionName) -> Result<()> {
+    async fn change_connection(&self, connection: &Connection, audit: &AuditEntry) -> Result<bool> {
+        self.change(WRITE, |items| {
+            let swapped = items.swap_connection(connection);
+            if swapped {
+                items.append_audit(audit);
+            }
+            Ok(swapped)
+        })
+        .await
+    }
+
+    async fn delete_connection(&self, name: &ConnectionName, audit: &AuditEntry) -> Result<()> {
         self.change(WRITE, |items| {
             items.connections.remove(name);
             items.paces.remove(name);
             items.catalogues.remove(name);
+            items.append_audit(audit);
             Ok(())
         })
         .await
@@ -235,11 +256,28 @@ impl ApiStore for MemoryStore {
         self.look(READ, |items| Ok(items.tokens.clone())).await
     }
 
-    async fn put_token(&self, token: &Token, only_first_admin: bool) -> Result<bool> {
-        self.change(WRITE, |items| Ok(items.put_token(token, only_first_admin))).await
+    async fn put_token(
+        &self,
+        token: &Token,
+        only_first_admin: bool,
+        audit: &AuditEntry,
+    ) -> Result<bool> {
+        self.change(WRITE, |items| Ok(items.put_token(token, only_first_admin, audit))).await
     }
 
-    async fn delete_token(&self, id: &TokenId) -> Result<bool> {
-        self.change(WRITE, |items| Ok(items.delete_token(id))).await
+    async fn delete_token(&self, id: &TokenId, audit: &AuditEntry) -> Result<bool> {
+        self.change(WRITE, |items| Ok(items.delete_token(id, audit))).await
+    }
+
+    async fn append_audit(&self, entry: &AuditEntry) -> Result<()> {
+        self.change(WRITE, |items| {
+            items.append_audit(entry);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn audit_entries(&self, filter: &AuditFilter, page: &PageRequest) -> Paged<AuditEntry> {
+        self.look(READ, |items| audit::page(&items.audit, filter, page)).await
     }
 }

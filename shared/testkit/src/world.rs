@@ -6,6 +6,7 @@ mod setup;
 
 use nodeyard_domain::{
     acceptance,
+    audit::{Action, Outcome, Resource},
     id::{JobId, NodeId},
     job::{Job, JobKind, JobState},
     node::Node,
@@ -75,7 +76,7 @@ impl World {
     async fn accept(&self, job: Job, new_node: Option<Node>) -> Accepted {
         let may_queue = job.kind == JobKind::NodeRelease;
         let id = job.id.clone();
-        let audit = self.audit("test", &id);
+        let audit = self.audit(Action::NodeCreate, &id);
         let acceptance = Acceptance { job, new_node, may_queue, idempotency: None, audit };
         let accepted = self.store.accept(&acceptance).await.expect("memory store");
         self.wake(id, WakeReason::Due).await;
@@ -84,20 +85,15 @@ impl World {
 
     pub async fn cancel(&self, job: &JobId) -> bool {
         let now = self.clock.now();
-        let audit = self.audit("cancel", job);
+        let audit = self.audit(Action::JobCancel, job);
         let set = self.store.request_cancel(job, None, now, &audit).await.expect("memory store");
         self.wake(job.clone(), WakeReason::Cancel).await;
         set
     }
 
-    fn audit(&self, action: &str, job: &JobId) -> AuditEntry {
-        AuditEntry {
-            at: self.clock.now(),
-            actor: "test".into(),
-            action: action.into(),
-            subject: job.to_string(),
-            request_id: String::new(),
-        }
+    fn audit(&self, action: Action, job: &JobId) -> AuditEntry {
+        let now = self.clock.now();
+        AuditEntry::of_system(now, action, Resource::from(job), Outcome::Accepted)
     }
 
     /// Sends a wake that may get lost on its way: the sweep repairs that.

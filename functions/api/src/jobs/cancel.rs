@@ -6,7 +6,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use nodeyard_domain::{job::Job, step::is_cancellable, wake::WakeReason};
+use nodeyard_domain::{
+    audit::{Action, Outcome},
+    job::Job,
+    step::is_cancellable,
+    wake::WakeReason,
+};
 use nodeyard_engine::store::ApiStore;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -73,7 +78,7 @@ pub async fn cancel_job<P: Ports>(
         if !is_cancellable(&job) {
             return Err(not_cancellable(&job));
         }
-        let audit = app.audit(&caller, &origin, "POST /jobs/{id}/cancel", job.id.as_str());
+        let audit = app.audit(&caller, &origin, Action::JobCancel, &job.id, Outcome::Accepted);
         let version = conditional.then_some(job.version);
         if app.store.request_cancel(&job.id, version, app.now(), &audit).await? {
             app.wake(&job.id, WakeReason::Cancel).await;

@@ -11,9 +11,7 @@ use nodeyard_domain::{
     node::Node,
     wake::WakeReason,
 };
-use nodeyard_engine::store::{
-    self, Acceptance, ApiStore, AuditEntry, IdempotencyKey, JobStore, Loaded,
-};
+use nodeyard_engine::store::{self, Acceptance, ApiStore, IdempotencyKey, JobStore, Loaded};
 
 use super::view::{Accepted, NodeView};
 use crate::{
@@ -22,7 +20,6 @@ use crate::{
     code::ApiCode,
     jobs::view::JobView,
     problem::Problem,
-    request::Origin,
 };
 
 /// Seconds until a first look at an accepted job is worth it.
@@ -36,22 +33,6 @@ pub enum Offer {
 }
 
 impl<P: Ports> App<P> {
-    pub(crate) fn audit(
-        &self,
-        caller: &Caller,
-        origin: &Origin,
-        action: &str,
-        subject: &str,
-    ) -> AuditEntry {
-        AuditEntry {
-            at: self.now(),
-            actor: caller.actor().to_owned(),
-            action: action.to_owned(),
-            subject: subject.to_owned(),
-            request_id: origin.request_id.clone(),
-        }
-    }
-
     /// The work an idempotency key stands for already.
     ///
     /// # Errors
@@ -104,8 +85,12 @@ impl<P: Ports> App<P> {
             Ok(id) => self.store.node(&id).await?,
             Err(_) => None,
         };
-        node.filter(|node| caller.sees(&node.spec.connection))
-            .ok_or_else(|| Problem::not_found("node"))
+        let node = node.ok_or_else(|| Problem::not_found("node"))?;
+        if caller.sees(&node.spec.connection) {
+            Ok(node)
+        } else {
+            Err(Problem::not_found("node").unseen())
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use axum::{
 };
 use nodeyard_domain::{
     acceptance,
+    audit::{Action, Outcome},
     id::JobId,
     job::JobKind,
     node::{Node, NodeStatus},
@@ -68,7 +69,7 @@ pub async fn configure_node<P: Ports>(
         origin.traceparent.clone(),
         app.now(),
     );
-    let audit = app.audit(&caller, &origin, "POST /nodes/{id}/configure", node.id.as_str());
+    let audit = app.audit(&caller, &origin, Action::NodeConfigure, &node.id, Outcome::Accepted);
     let work = Acceptance { job, new_node: None, may_queue: false, idempotency: record, audit };
     match app.offer(work).await? {
         Offer::Taken(loaded) => Ok(accepted(&loaded.job, &loaded.node)),

@@ -7,6 +7,7 @@ use axum::{
 };
 use nodeyard_domain::{
     acceptance,
+    audit::{Action, Outcome},
     connection::Connection,
     id::{JobId, NodeId},
     spec::default_ladder,
@@ -123,7 +124,7 @@ pub async fn create_node<P: Ports>(
         app.now(),
     );
     node.price = price;
-    let audit = app.audit(&caller, &origin, ROUTE, node.id.as_str());
+    let audit = app.audit(&caller, &origin, Action::NodeCreate, &node.id, Outcome::Accepted);
     let work =
         Acceptance { job, new_node: Some(node), may_queue: false, idempotency: record, audit };
     match app.offer(work).await? {

@@ -6,6 +6,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use nodeyard_domain::audit::{Action, Outcome};
 use nodeyard_engine::store::{ApiStore, RunStore};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -17,6 +18,7 @@ use crate::{
     body::{JsonBody, parse},
     code::ApiCode,
     problem::{Faults, Problem},
+    request::Origin,
 };
 
 /// How often somebody else may have been quicker.
@@ -40,6 +42,7 @@ pub async fn patch_node<P: Ports>(
     State(app): State<Shared<P>>,
     Operator(caller): Operator,
     Path(id): Path<String>,
+    origin: Origin,
     JsonBody(body): JsonBody,
 ) -> Result<Json<NodeView>, Problem> {
     let patch: NodePatch = parse(&body)?;
@@ -56,7 +59,8 @@ pub async fn patch_node<P: Ports>(
         check_labels(&labels, &mut faults);
         faults.into_result()?;
         let now = app.now();
-        if app.store.set_labels(&node.id, &node.labels, &labels, now).await? {
+        let audit = app.audit(&caller, &origin, Action::NodeLabels, &node.id, Outcome::Done);
+        if app.store.set_labels(&node.id, &node.labels, &labels, now, &audit).await? {
             (node.labels, node.updated_at) = (labels, now);
             let pins = app.store.pins(&node.id).await?;
             return Ok(Json(NodeView::of(&node, pins.as_ref())));

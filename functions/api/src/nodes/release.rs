@@ -4,7 +4,14 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use nodeyard_domain::{acceptance, id::JobId, job::JobKind, node::Node, wake::WakeReason};
+use nodeyard_domain::{
+    acceptance,
+    audit::{Action, AuditEntry, Outcome, Resource},
+    id::JobId,
+    job::JobKind,
+    node::Node,
+    wake::WakeReason,
+};
 use nodeyard_engine::store::{Acceptance, ApiStore, IdempotencyKey};
 use serde_json::Value;
 
@@ -21,7 +28,6 @@ use crate::{
     request::Origin,
 };
 
-const ACTION: &str = "DELETE /nodes/{id}";
 /// How often the node may change under our eyes before we ask the caller to come again.
 const ROUNDS: usize = 4;
 
@@ -87,7 +93,10 @@ impl<P: Ports> Release<'_, P> {
         }
         match open.kind {
             JobKind::NodeRelease => Ok(Some(open.id)),
-            JobKind::NodeProvision => Ok(self.cancel(&open.id).await?.then_some(open.id)),
+            JobKind::NodeProvision => {
+                let audit = self.audit(Action::NodeRelease, &node.id);
+                Ok(self.cancel(&open.id, audit).await?.then_some(open.id))
+            }
             JobKind::NodeConfigure => {
                 let release = match &node.queued_release {
                     Some(release) => Some(release.clone()),
@@ -95,11 +104,16 @@ impl<P: Ports> Release<'_, P> {
                 };
                 // An end of its own is as good as the cancelling: the release has its turn then.
                 if release.is_some() {
-                    self.cancel(&open.id).await?;
+                    let audit = self.audit(Action::JobCancel, &open.id);
+                    self.cancel(&open.id, audit).await?;
                 }
                 Ok(release)
             }
         }
+    }
+
+    fn audit(&self, action: Action, resource: impl Into<Resource>) -> AuditEntry {
+        self.app.audit(self.caller, self.origin, action, resource, Outcome::Accepted)
     }
 
     async fn accept(&self, node: &Node) -> Result<Option<JobId>, Problem> {
@@ -116,7 +130,7 @@ impl<P: Ports> Release<'_, P> {
             new_node: None,
             may_queue: true,
             idempotency: self.record.clone(),
-            audit: self.app.audit(self.caller, self.origin, ACTION, node.id.as_str()),
+            audit: self.audit(Action::NodeRelease, &node.id),
         };
         match self.app.offer(work).await? {
             Offer::Taken(loaded) => Ok(Some(loaded.job.id)),
@@ -125,8 +139,7 @@ impl<P: Ports> Release<'_, P> {
     }
 
     /// True when the job was still open.
-    async fn cancel(&self, job: &JobId) -> Result<bool, Problem> {
-        let audit = self.app.audit(self.caller, self.origin, ACTION, job.as_str());
+    async fn cancel(&self, job: &JobId, audit: AuditEntry) -> Result<bool, Problem> {
         let set = self.app.store.request_cancel(job, None, self.app.now(), &audit).await?;
         if set {
             self.app.wake(job, WakeReason::Cancel).await;

@@ -4,8 +4,11 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use nodeyard_domain::connection::{Connection, ConnectionReason, ConnectionStatus};
-use nodeyard_engine::{check, secrets::Secrets, store::JobStore};
+use nodeyard_domain::{
+    audit::{Action, Outcome},
+    connection::{Connection, ConnectionReason, ConnectionStatus},
+};
+use nodeyard_engine::{check, secrets::Secrets, store::ApiStore};
 use serde::Deserialize;
 
 use super::view::ConnectionView;
@@ -15,6 +18,7 @@ use crate::{
     body::{OptionalJsonBody, parse},
     code::ApiCode,
     problem::Problem,
+    request::Origin,
 };
 
 /// The body has no fields; it may be left out.
@@ -31,12 +35,14 @@ pub async fn check_provider<P: Ports>(
     State(app): State<Shared<P>>,
     Operator(caller): Operator,
     Path(name): Path<String>,
+    origin: Origin,
     OptionalJsonBody(body): OptionalJsonBody,
 ) -> Result<Json<ConnectionView>, Problem> {
     let Check {} = parse(&body)?;
     let before = app.visible_connection(&caller, &name).await?;
     let connection = app.check(before).await?;
-    if !app.store.swap_connection(&connection).await? {
+    let audit = app.audit(&caller, &origin, Action::ProviderCheck, &connection.name, Outcome::Done);
+    if !app.store.change_connection(&connection, &audit).await? {
         let detail = "The connection was changed meanwhile: check it again.";
         return Err(Problem::new(ApiCode::EditConflict, detail));
     }

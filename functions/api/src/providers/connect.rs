@@ -8,6 +8,7 @@ use axum::{
 };
 use http::{StatusCode, header};
 use nodeyard_domain::{
+    audit::{Action, AuditEntry, Outcome},
     connection::{
         Connection, ConnectionName, ConnectionStatus, ManagedKey, Permission, ProviderKind,
     },
@@ -85,9 +86,15 @@ pub async fn put_provider<P: Ports>(
         return Err(Problem::new(ApiCode::ProviderNotFound, detail));
     }
     let known = app.store.connection(&wanted.name).await?;
+    let action = match known {
+        Some(_) => Action::ProviderRotate,
+        None => Action::ProviderConnect,
+    };
+    origin.notes.action(action);
     let marker = known.as_ref().and_then(|connection| connection.key.as_ref());
     let judged = app.judge(&wanted, marker).await?;
-    let connection = app.keep(&wanted, known.as_ref(), &judged).await?;
+    let audit = app.audit(&caller, &origin, action, &wanted.name, Outcome::Done);
+    let connection = app.keep(&wanted, known.as_ref(), &judged, &audit).await?;
     app.catalogues.forget(&connection.name);
     tracing::info!(
         actor = caller.actor(),
@@ -151,6 +158,7 @@ impl<P: Ports> App<P> {
         wanted: &Wanted,
         known: Option<&Connection>,
         judged: &Judged,
+        audit: &AuditEntry,
     ) -> Result<Connection, Problem> {
         let now = self.now();
         let connection = Connection {
@@ -170,7 +178,7 @@ impl<P: Ports> App<P> {
         let connection = check::judge(&connection, Ok(judged.report.clone()), now);
         self.keep_key(&connection, judged).await?;
         self.secrets.put_provider_token(&wanted.name, &wanted.token).await?;
-        if !self.store.swap_connection(&connection).await? {
+        if !self.store.change_connection(&connection, audit).await? {
             let detail = "The connection was changed meanwhile: send the token again.";
             return Err(Problem::new(ApiCode::EditConflict, detail));
         }

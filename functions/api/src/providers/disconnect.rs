@@ -2,6 +2,7 @@
 
 use axum::extract::{Path, State};
 use http::StatusCode;
+use nodeyard_domain::audit::{Action, Outcome};
 use nodeyard_engine::{
     secrets::{Secrets, SecretsError},
     store::ApiStore,
@@ -38,7 +39,9 @@ pub async fn delete_provider<P: Ports>(
         Ok(()) | Err(SecretsError::Missing(_)) => {}
         Err(error) => return Err(error.into()),
     }
-    app.store.delete_connection(&connection.name).await?;
+    let name = &connection.name;
+    let audit = app.audit(&caller, &origin, Action::ProviderDisconnect, name, Outcome::Done);
+    app.store.delete_connection(name, &audit).await?;
     app.catalogues.forget(&connection.name);
     tracing::info!(
         actor = caller.actor(),

@@ -1,6 +1,6 @@
 //! Events of an HTTP API (payload format 2.0) reach the same router.
 
-use nodeyard_domain::token::Scope;
+use nodeyard_domain::{audit::Action, token::Scope};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -26,6 +26,7 @@ async fn the_sample_events_reach_their_routes() {
     for (name, status, code) in [
         ("api-get-health", 200, ""),
         ("api-list-nodes", 200, ""),
+        ("api-get-audit", 200, ""),
         ("api-post-node", 202, ""),
         ("api-post-node-local", 400, "acquisition_mode_unsupported"),
         ("api-put-provider", 422, "provider_token_rejected"),
@@ -51,5 +52,10 @@ async fn the_gateway_names_the_request() {
     assert_eq!(answer.header("x-request-id"), id.as_str());
     world.put_token("not-a-token", &[Scope::Operate], None).await;
     invoke(&world, sample("api-post-node")).await;
-    assert_eq!(Some(world.store.audit()[0].request_id.as_str()), id.as_str());
+    let audit = world.store.audit();
+    let entry = audit.last().unwrap();
+    assert_eq!(entry.action, Action::NodeCreate);
+    assert_eq!(Some(entry.request_id.as_str()), id.as_str());
+    let address = &sample("api-post-node")["requestContext"]["http"]["sourceIp"];
+    assert_eq!(entry.source_address.as_deref(), address.as_str());
 }

@@ -1,4 +1,5 @@
 use nodeyard_domain::{
+    audit::Action,
     job::{JobState, Phase},
     token::Scope,
     wake::WakeReason,
@@ -20,7 +21,7 @@ async fn sets_the_flag_and_wakes() {
     assert_eq!(reasons, [WakeReason::Due, WakeReason::Cancel]);
     let loaded = world.load(job.id.as_str()).await;
     assert!(loaded.job.cancel_requested_at.is_some() && loaded.job.news_at.is_some());
-    assert_eq!(world.store.audit().last().unwrap().action, "POST /jobs/{id}/cancel");
+    assert_eq!(world.store.audit().last().unwrap().action, Action::JobCancel);
     // Once is enough.
     let before = world.state().await;
     assert_eq!(world.request("POST", &path).send().await.status, 202);

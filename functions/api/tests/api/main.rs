@@ -1,6 +1,9 @@
 //! The API in memory, one file per endpoint.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod audit;
+mod audit_changes;
+mod audit_refusals;
 mod catalog;
 mod gateway;
 mod health;

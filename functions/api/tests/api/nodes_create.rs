@@ -1,4 +1,4 @@
-use nodeyard_domain::{token::Scope, wake::WakeReason};
+use nodeyard_domain::{audit::Action, token::Scope, wake::WakeReason};
 use serde_json::{Value, json};
 
 use crate::support::World;
@@ -43,9 +43,9 @@ async fn accepts_a_node_with_everything_said() {
         ["203.0.113.4/32", "192.0.2.7/32", "198.51.100.0/24"]
     );
     let audit = world.store.audit();
-    assert_eq!(audit.len(), 1);
-    assert_eq!((audit[0].actor.as_str(), audit[0].action.as_str()), ("admin", "POST /nodes"));
-    assert_eq!(audit[0].subject, loaded.node.id.as_str());
+    let entry = audit.last().unwrap();
+    assert_eq!((entry.actor.as_str(), entry.action), ("admin", Action::NodeCreate));
+    assert_eq!(entry.resource, (&loaded.node.id).into());
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
+    audit::Action,
     id::NodeId,
     job::JobState,
     node::{Node, NodeStatus},
@@ -147,8 +148,8 @@ async fn a_server_that_is_proved_ours_goes_through_its_node() {
     assert_eq!(world.cloud.things(), [ID], "nothing was deleted");
     let audit = world.store.audit();
     let entry = audit.last().unwrap();
-    assert_eq!((entry.action.as_str(), entry.actor.as_str()), ("DELETE /orphans/{id}", "admin"));
-    assert_eq!(entry.subject, left.id.as_str());
+    assert_eq!((entry.action, entry.actor.as_str()), (Action::OrphanRemove, "admin"));
+    assert_eq!(entry.resource, (&left.id).into());
     assert_eq!(world.delete(&path).await.status, 202, "it is on its way");
 }
 
@@ -165,7 +166,7 @@ async fn what_is_not_proved_is_deleted_at_the_provider() {
         let answer = world.delete(&path).await;
         assert_eq!((answer.status, answer.text.as_str()), (204, ""), "{kind:?}");
         assert!(world.cloud.things().is_empty());
-        assert_eq!(world.store.audit().last().unwrap().action, "DELETE /orphans/{id}");
+        assert_eq!(world.store.audit().last().unwrap().action, Action::OrphanRemove);
         // Whether it is gone is for the next check to tell.
         assert_eq!(world.store.orphans().await.unwrap().len(), 1);
         let again = world.refused(world.request("DELETE", &path)).await;
@@ -264,5 +265,5 @@ async fn an_admin_confirms_a_restored_table() {
     let state = world.store.orphan_state().await.unwrap();
     assert!(state.confirmed_at.is_some() && !state.must_only_report(false, later(60)));
     let audit = world.store.audit();
-    assert_eq!(audit.last().unwrap().action, "POST /orphans/confirm");
+    assert_eq!(audit.last().unwrap().action, Action::OrphanConfirm);
 }

@@ -44,6 +44,7 @@ async fn the_token_is_looked_at_first() {
         ("GET", "/jobs/7/timeline"),
         ("GET", "/jobs/7/log"),
         ("POST", "/jobs/7/cancel"),
+        ("GET", "/audit?x=1"),
         ("GET", "/tokens"),
         ("POST", "/tokens"),
         ("DELETE", "/tokens/7"),

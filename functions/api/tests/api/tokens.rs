@@ -94,6 +94,7 @@ async fn bodies_are_checked() {
         json!({"name": "", "scopes": ["read"]}),
         json!({"name": "two words", "scopes": ["read"]}),
         json!({"name": "x", "scopes": ["root"]}),
+        json!({"name": "system", "scopes": ["read"]}),
         json!({"name": "x", "scopes": ["read"], "connections": []}),
         json!({"name": "x", "scopes": ["read"], "connections": ["Not A Name"]}),
         json!({"name": "x", "scopes": ["read"], "secret": "mine"}),

@@ -1,13 +1,11 @@
 //! Accepting work: one transaction, or nothing.
 
 use nodeyard_domain::{id::JobId, node::Node};
-use nodeyard_engine::store::{
-    Acceptance, Accepted, AuditEntry, IdempotencyKey, JobStore, StoreError,
-};
+use nodeyard_engine::store::{Acceptance, Accepted, IdempotencyKey, JobStore, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DynamoStore,
+    DynamoStore, audit,
     change::{Condition, Write, number, text},
     keys::Key,
     node_change,
@@ -27,29 +25,6 @@ struct IdempotencyRow {
     job_id: JobId,
     body: String,
     expires_at: i64,
-}
-
-#[derive(Serialize)]
-struct AuditRow<'a> {
-    at: jiff::Timestamp,
-    actor: &'a str,
-    action: &'a str,
-    subject: &'a str,
-    request_id: &'a str,
-    expires_at: i64,
-}
-
-pub(super) fn audit_write(entry: &AuditEntry) -> Result<Write> {
-    let key = Key::audit(entry);
-    let row = AuditRow {
-        at: entry.at,
-        actor: &entry.actor,
-        action: &entry.action,
-        subject: &entry.subject,
-        request_id: &entry.request_id,
-        expires_at: child_expiry(entry.at),
-    };
-    Ok(Write::put(key.clone(), item(&key, &row)?))
 }
 
 /// How the node stands to a job that wants it.
@@ -156,7 +131,7 @@ fn work_writes(work: &Acceptance) -> Result<Vec<Write>> {
         let row = IdempotencyRow { job_id: job.id.clone(), body: given.body.clone(), expires_at };
         writes.push(Write::put(key.clone(), item(&key, &row)?).require(Condition::New));
     }
-    writes.push(audit_write(&work.audit)?);
+    writes.push(audit::append(&work.audit)?);
     Ok(writes)
 }
 

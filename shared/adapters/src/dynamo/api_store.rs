@@ -13,16 +13,15 @@ use nodeyard_domain::{
     token::Token,
 };
 use nodeyard_engine::store::{
-    Acceptance, Accepted, ApiStore, AuditEntry, IdempotencyKey, JobFilter, NodeFilter, Page,
-    PageError, PageRequest, StoreError, StoredCatalogue,
+    Acceptance, Accepted, ApiStore, AuditEntry, AuditFilter, IdempotencyKey, JobFilter, NodeFilter,
+    Page, PageError, PageRequest, StoreError, StoredCatalogue,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DynamoStore,
-    accept::audit_write,
+    DynamoStore, audit,
     change::{Condition, Write, number},
-    job_store::{news, read_connection},
+    job_store::{connection_write, news, read_connection},
     keys::{
         CONNECTIONS, JOB_LIST, Key, LOG_PREFIX, NODE_JOB_PREFIX, NODE_LIST, TIMELINE_PREFIX,
         job_partition, node_partition,
@@ -73,7 +72,7 @@ impl ApiStore for DynamoStore {
         if let Some(version) = if_version {
             write = write.require(Condition::Is("version", number(version)));
         }
-        let done = self.table.transact(vec![write, audit_write(audit)?]).await?;
+        let done = self.table.transact(vec![write, audit::append(audit)?]).await?;
         Ok(done == Transacted::Done)
     }
 
@@ -88,13 +87,15 @@ impl ApiStore for DynamoStore {
         expected: &BTreeMap<String, String>,
         labels: &BTreeMap<String, String>,
         now: Timestamp,
+        audit: &AuditEntry,
     ) -> Result<bool> {
         let key = Key::node(id);
         let write = Write::update(key.clone())
             .set("labels", value(&key, &Text(labels))?)
             .set("updated_at", value(&key, &now)?)
             .require(Condition::Is("labels", value(&key, &Text(expected))?));
-        Ok(self.table.write(write).await?.is_done())
+        let done = self.table.transact(vec![write, audit::append(audit)?]).await?;
+        Ok(done == Transacted::Done)
     }
 
     async fn nodes(
@@ -219,10 +220,17 @@ impl ApiStore for DynamoStore {
         self.table.write(Write::put(key, row)).await.map(|_| ())
     }
 
-    async fn delete_connection(&self, name: &ConnectionName) -> Result<()> {
+    async fn change_connection(&self, connection: &Connection, audit: &AuditEntry) -> Result<bool> {
+        let writes = vec![connection_write(connection)?, audit::append(audit)?];
+        Ok(self.table.transact(writes).await? == Transacted::Done)
+    }
+
+    async fn delete_connection(&self, name: &ConnectionName, audit: &AuditEntry) -> Result<()> {
         let keys = [Key::connection(name), Key::pace(name), Key::catalogue(name)];
-        let writes = keys.map(Write::delete);
-        self.table.transact(writes.into()).await.map(|_| ())
+        let mut writes: Vec<Write> = keys.map(Write::delete).into();
+        writes.push(audit::append(audit)?);
+        // Refused only where this very request was made already: then it is all gone.
+        self.table.transact(writes).await.map(|_| ())
     }
 
     async fn token_by_hash(&self, hash: &str) -> Result<Option<Token>> {
@@ -237,12 +245,30 @@ impl ApiStore for DynamoStore {
         self.all_tokens().await
     }
 
-    async fn put_token(&self, token: &Token, only_first_admin: bool) -> Result<bool> {
-        self.store_token(token, only_first_admin).await
+    async fn put_token(
+        &self,
+        token: &Token,
+        only_first_admin: bool,
+        audit: &AuditEntry,
+    ) -> Result<bool> {
+        self.store_token(token, only_first_admin, audit).await
     }
 
-    async fn delete_token(&self, id: &TokenId) -> Result<bool> {
-        self.remove_token(id).await
+    async fn delete_token(&self, id: &TokenId, audit: &AuditEntry) -> Result<bool> {
+        self.remove_token(id, audit).await
+    }
+
+    async fn append_audit(&self, entry: &AuditEntry) -> Result<()> {
+        // Refused only where this very entry is already.
+        self.table.write(audit::append(entry)?).await.map(|_| ())
+    }
+
+    async fn audit_entries(
+        &self,
+        filter: &AuditFilter,
+        page: &PageRequest,
+    ) -> std::result::Result<Page<AuditEntry>, PageError> {
+        audit::list(&self.table, filter, page).await
     }
 }
 

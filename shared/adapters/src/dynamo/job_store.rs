@@ -199,16 +199,20 @@ impl JobStore for DynamoStore {
     }
 
     async fn swap_connection(&self, connection: &Connection) -> Result<bool> {
-        let key = Key::connection(&connection.name);
-        let next = Connection { version: connection.version + 1, ..connection.clone() };
-        let row = ConnectionRow { version: next.version, connection: Text(next) };
-        let as_read = match connection.version {
-            0 => Condition::New,
-            known => Condition::Is("version", number(known)),
-        };
-        let write = Write::put(key.clone(), item(&key, &row)?).require(as_read);
-        Ok(self.table.write(write).await?.is_done())
+        Ok(self.table.write(connection_write(connection)?).await?.is_done())
     }
+}
+
+/// Puts a connection under the next version, where its own is the stored one.
+pub(super) fn connection_write(connection: &Connection) -> Result<Write> {
+    let key = Key::connection(&connection.name);
+    let next = Connection { version: connection.version + 1, ..connection.clone() };
+    let row = ConnectionRow { version: next.version, connection: Text(next) };
+    let as_read = match connection.version {
+        0 => Condition::New,
+        known => Condition::Is("version", number(known)),
+    };
+    Ok(Write::put(key.clone(), item(&key, &row)?).require(as_read))
 }
 
 fn count(item: &Item, name: &str) -> Option<u32> {

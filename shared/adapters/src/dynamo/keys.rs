@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use nodeyard_domain::{
     connection::ConnectionName,
     id::{JobId, NodeId},
     orphan::OrphanId,
 };
-use nodeyard_engine::store::AuditEntry;
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -94,12 +93,6 @@ impl Key {
 
     pub(super) fn idempotency(key: &str) -> Self {
         Self::new(format!("IDEM#{key}"), "IDEM")
-    }
-
-    pub(super) fn audit(entry: &AuditEntry) -> Self {
-        let day = entry.at.to_zoned(TimeZone::UTC).date();
-        let place = format!("{}#{}#{}", sortable(entry.at), entry.request_id, entry.subject);
-        Self::new(format!("AUDIT#{day}"), place)
     }
 
     pub(super) fn is_job(&self) -> bool {

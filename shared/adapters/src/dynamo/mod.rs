@@ -15,7 +15,7 @@
 //! | orphan | `ORPHAN` | `<kind>-<id>@<connection>` | while it is seen |
 //! | the orphan check's own record | `MARKER` | `ORPHAN_CHECK` | for ever |
 //! | idempotency record | `IDEM#<hash>` | `IDEM` | 120 days |
-//! | audit entry | `AUDIT#<day>` | `<time>#<request>#<subject>` | 120 days |
+//! | audit entry | `AUDIT` | `E#<time>#<hash of the entry>` | 120 days |
 //!
 //! Index `due` (`due_shard`, `due_at`): jobs that have not ended, at the time the sweep has to look
 //! at them, in epoch seconds with nine decimals (exact, so that a stamp can be conditional on it);
@@ -30,6 +30,7 @@
 
 mod accept;
 mod api_store;
+mod audit;
 mod change;
 mod cursor;
 mod error;

@@ -6,15 +6,11 @@ use nodeyard_domain::{
     node::{NodeStatus, Server},
     orphan::{Orphan, OrphanId, OrphanState},
 };
-use nodeyard_engine::{
-    orphan::OrphanStore,
-    store::{AuditEntry, StoreError},
-};
+use nodeyard_engine::{orphan::OrphanStore, store::StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::{
     DynamoStore,
-    accept::audit_write,
     change::{Condition, Write, number, text},
     keys::{Item, Key, ORPHANS},
     list::read_partition,
@@ -92,9 +88,5 @@ impl OrphanStore for DynamoStore {
         let write =
             node_change::keep(&node, server, now)?.require(Condition::OneOf("status", gone));
         Ok(self.table.write(write).await?.is_done())
-    }
-
-    async fn append_audit(&self, entry: &AuditEntry) -> Result<()> {
-        self.table.write(audit_write(entry)?).await.map(|_| ())
     }
 }

@@ -4,11 +4,11 @@ use nodeyard_domain::{
     id::TokenId,
     token::{Scope, Token},
 };
-use nodeyard_engine::store::StoreError;
+use nodeyard_engine::store::{AuditEntry, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DynamoStore,
+    DynamoStore, audit,
     change::{Condition, Write},
     keys::{Item, Key, TOKENS},
     list::read_partition,
@@ -36,10 +36,15 @@ impl DynamoStore {
 
     /// An admin token leaves a mark that stays when the token goes: the bootstrap secret is not
     /// good for a second first one.
-    pub(super) async fn store_token(&self, token: &Token, only_first_admin: bool) -> Result<bool> {
+    pub(super) async fn store_token(
+        &self,
+        token: &Token,
+        only_first_admin: bool,
+        entry: &AuditEntry,
+    ) -> Result<bool> {
         let key = Key::token(&token.secret_hash);
         let row = TokenRow { token: Text(token.clone()) };
-        let mut writes = vec![Write::put(key.clone(), item(&key, &row)?)];
+        let mut writes = vec![Write::put(key.clone(), item(&key, &row)?), audit::append(entry)?];
         let mark = Key::first_admin();
         let is_admin = token.allows(Scope::Admin);
         let marking = match (is_admin, only_first_admin) {
@@ -54,11 +59,12 @@ impl DynamoStore {
         Ok(self.table.transact(writes).await? == Transacted::Done)
     }
 
-    pub(super) async fn remove_token(&self, id: &TokenId) -> Result<bool> {
+    pub(super) async fn remove_token(&self, id: &TokenId, entry: &AuditEntry) -> Result<bool> {
         let Some(token) = self.all_tokens().await?.into_iter().find(|token| token.id == *id) else {
             return Ok(false);
         };
         let write = Write::delete(Key::token(&token.secret_hash)).require(Condition::Exists);
-        Ok(self.table.write(write).await?.is_done())
+        let done = self.table.transact(vec![write, audit::append(entry)?]).await?;
+        Ok(done == Transacted::Done)
     }
 }

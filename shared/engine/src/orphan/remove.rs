@@ -127,7 +127,7 @@ fn is_as_reported(
 }
 
 async fn give_back(
-    store: &impl OrphanStore,
+    store: &(impl OrphanStore + ApiStore),
     node: &Node,
     server: Server,
     now: Timestamp,
@@ -147,14 +147,15 @@ async fn give_back(
 /// # Errors
 /// When the store does not answer, or others change the record all the time.
 pub async fn confirm(
-    store: &impl OrphanStore,
+    store: &(impl OrphanStore + ApiStore),
     audit: &AuditEntry,
 ) -> Result<OrphanState, StoreError> {
-    store.append_audit(audit).await?;
     for _ in 0..MAX_SWAPS {
         let mut state = store.orphan_state().await?;
         state.confirm(audit.at);
         if store.swap_orphan_state(&state).await? {
+            // Confirming is harmless to repeat, which is what a failure here asks for.
+            store.append_audit(audit).await?;
             return Ok(state);
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use nodeyard_domain::{
+    audit::{Action, Outcome, Resource, ResourceKind},
     connection::Connection,
     id::NodeId,
     node::{Node, NodeStatus},
@@ -130,12 +131,15 @@ impl Bench {
     }
 
     pub fn audit(&self) -> AuditEntry {
+        let resource = Resource::all(ResourceKind::Orphan);
         AuditEntry {
-            at: self.world.clock.now(),
             actor: "admin".into(),
-            action: "test".into(),
-            subject: "orphan".into(),
-            request_id: String::new(),
+            ..AuditEntry::of_system(
+                self.world.clock.now(),
+                Action::OrphanConfirm,
+                resource,
+                Outcome::Done,
+            )
         }
     }
 }

@@ -34,7 +34,7 @@ async fn after_a_gap_it_only_reports_until_confirmed() {
 
     let confirmed = confirm(&bench.world.store, &bench.audit()).await.unwrap();
     assert_eq!(confirmed.report_only_since, None);
-    assert_eq!(bench.world.store.audit().last().unwrap().action, "test");
+    assert_eq!(bench.world.store.audit().last().unwrap().actor, "admin");
     let checked = bench.check().await;
     assert!(!checked.only_reported);
     assert_eq!(checked.removed, 1);

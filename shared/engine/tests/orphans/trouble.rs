@@ -114,7 +114,7 @@ async fn one_bad_connection_does_not_keep_others_from_being_checked() {
     bench.world.store.put_orphan(&moved).await.unwrap();
     bench.check().await;
     assert_eq!(bench.orphans().await.len(), 2);
-    bench.world.store.delete_connection(&second).await.unwrap();
+    bench.world.store.delete_connection(&second, &bench.audit()).await.unwrap();
     bench.check().await;
     assert_eq!(bench.orphans().await.len(), 1);
     assert_eq!(bench.world.store.orphan_state().await.unwrap().connections.len(), 1);

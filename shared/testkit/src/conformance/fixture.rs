@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
     acceptance,
+    audit::{Action, Outcome, Resource, ResourceKind},
     connection::{Connection, ConnectionStatus, Permission, ProviderKind},
-    id::{JobId, NodeId},
+    id::{JobId, NodeId, TokenId},
     job::{Job, JobKind, JobState, Step},
     node::{Node, NodeChange, NodeStatus, Server},
     placement::{Price, Rung},
@@ -98,9 +99,12 @@ pub(super) fn audit(subject: &str) -> AuditEntry {
     AuditEntry {
         at: now(),
         actor: "ci".into(),
-        action: "POST /nodes".into(),
-        subject: subject.to_owned(),
+        token_id: Some(TokenId::from_bits(u128::MAX)),
+        action: Action::NodeCreate,
+        resource: Resource { kind: ResourceKind::Node, id: Some(subject.to_owned()) },
         request_id: format!("request-{subject}"),
+        source_address: Some("2001:db8::1".into()),
+        outcome: Outcome::Accepted,
     }
 }
 

@@ -16,8 +16,8 @@ use nodeyard_engine::{
 use super::{
     Store,
     fixture::{
-        accept, accepted, connection, end, entry, job_id, later, new_node, new_node_at, node_id,
-        now, spec, whole, work_on,
+        accept, accepted, audit, connection, end, entry, job_id, later, new_node, new_node_at,
+        node_id, now, spec, whole, work_on,
     },
 };
 
@@ -180,8 +180,8 @@ pub(super) async fn connections_are_kept_by_name<S: Store>(store: &S) {
     let mut all = store.connections().await.expect("connections");
     all.sort_by(|a, b| a.name.cmp(&b.name));
     assert_eq!(all, [connection.clone(), other.clone()]);
-    store.delete_connection(&connection.name).await.expect("delete");
-    store.delete_connection(&connection.name).await.expect("again is harmless");
+    store.delete_connection(&connection.name, &audit("1")).await.expect("delete");
+    store.delete_connection(&connection.name, &audit("2")).await.expect("again is harmless");
     assert!(!store.swap_connection(&connection).await.expect("put"), "it does not come back");
     assert_eq!(store.connections().await.expect("connections"), [other]);
 }
@@ -205,6 +205,6 @@ pub(super) async fn a_catalogue_is_shared_until_its_connection_goes<S: Store>(st
         store.put_catalogue(&connection.name, &read).await.expect("store");
         assert_eq!(store.catalogue(&connection.name).await.expect("store"), Some(read.clone()));
     }
-    store.delete_connection(&connection.name).await.expect("store");
+    store.delete_connection(&connection.name, &audit("3")).await.expect("store");
     assert_eq!(store.catalogue(&connection.name).await.expect("store"), None);
 }

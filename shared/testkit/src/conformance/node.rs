@@ -8,7 +8,7 @@ use nodeyard_engine::store::{Accepted, Commit};
 use super::{
     Store,
     fixture::{
-        accept, accepted, commit, decision, end, ending, job_id, later, load, node, node_id,
+        accept, accepted, audit, commit, decision, end, ending, job_id, later, load, node, node_id,
         server, work_on,
     },
 };
@@ -16,7 +16,9 @@ use super::{
 pub(super) async fn a_commit_changes_only_what_it_names<S: Store>(store: &S) {
     let loaded = accepted(store).await;
     let labels = BTreeMap::from([("team".to_owned(), "green".to_owned())]);
-    let set = store.set_labels(&loaded.node.id, &loaded.node.labels, &labels, later(1)).await;
+    let set = store
+        .set_labels(&loaded.node.id, &loaded.node.labels, &labels, later(1), &audit("1"))
+        .await;
     assert!(set.expect("labels"));
     let mut decision = decision(&loaded);
     decision.node.status = Some(NodeStatus::Configuring);
@@ -92,9 +94,14 @@ pub(super) async fn labels_are_replaced_only_as_expected<S: Store>(store: &S) {
     let loaded = accepted(store).await;
     let (id, old) = (&loaded.node.id, &loaded.node.labels);
     let new = BTreeMap::from([("a".to_owned(), String::new())]);
-    assert!(store.set_labels(id, old, &new, later(1)).await.expect("labels"));
-    assert!(!store.set_labels(id, old, &new, later(2)).await.expect("labels"), "not as expected");
-    assert!(!store.set_labels(&node_id(9), old, &new, later(2)).await.expect("labels"));
+    assert!(store.set_labels(id, old, &new, later(1), &audit("1")).await.expect("labels"));
+    assert!(
+        !store.set_labels(id, old, &new, later(2), &audit("2")).await.expect("labels"),
+        "not as expected"
+    );
+    assert!(
+        !store.set_labels(&node_id(9), old, &new, later(2), &audit("2")).await.expect("labels")
+    );
     let after = node(store, id).await;
     assert_eq!((&after.labels, after.updated_at), (&new, later(1)));
 }

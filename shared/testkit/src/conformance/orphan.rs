@@ -10,9 +10,7 @@ use nodeyard_domain::{
 
 use super::{
     Store,
-    fixture::{
-        accept, accepted, audit, commit, ending, later, node, node_id, now, server, work_on,
-    },
+    fixture::{accept, accepted, commit, ending, later, node, node_id, now, server, work_on},
 };
 
 fn orphan(provider_id: u64, reason: OrphanReason) -> Orphan {
@@ -102,9 +100,4 @@ pub(super) async fn a_node_that_lives_is_given_nothing<S: Store>(store: &S) {
     accept(store, &work_on(&ready, JobKind::NodeRelease, 9)).await;
     assert!(!store.give_back(&id, &server(7), later(5)).await.expect("give back"));
     assert!(!store.give_back(&node_id(99), &server(7), later(5)).await.expect("nobody"));
-}
-
-pub(super) async fn what_was_done_is_written_down<S: Store>(store: &S) {
-    store.append_audit(&audit("server-9@main")).await.expect("audit");
-    store.append_audit(&audit("server-9@main")).await.expect("the same again");
 }

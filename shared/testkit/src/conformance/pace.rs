@@ -8,7 +8,7 @@ use nodeyard_domain::{
 
 use super::{
     Store,
-    fixture::{connection, later, now},
+    fixture::{audit, connection, later, now},
 };
 
 fn main() -> ConnectionName {
@@ -75,7 +75,7 @@ pub(super) async fn each_connection_has_its_own<S: Store>(store: &S) {
 pub(super) async fn it_goes_with_its_connection<S: Store>(store: &S) {
     assert!(store.swap_connection(&connection("main")).await.expect("put"));
     assert!(store.swap_pace(&main(), &full(0)).await.expect("swap"));
-    store.delete_connection(&main()).await.expect("delete");
+    store.delete_connection(&main(), &audit("1")).await.expect("delete");
     assert_eq!(pace(store, &main()).await, Pace::new(later(9)));
     assert!(!store.swap_pace(&main(), &full(1)).await.expect("swap"), "a late change is lost");
     assert!(store.swap_pace(&main(), &full(0)).await.expect("swap"));

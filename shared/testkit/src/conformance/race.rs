@@ -6,8 +6,8 @@ use nodeyard_engine::store::{Accepted, Begin, Commit};
 use super::{
     Store,
     fixture::{
-        accept, accepted, decision, end, ending, entry, keyed, later, load, new_node, node, now,
-        result, run, server, whole, work_on,
+        accept, accepted, audit, decision, end, ending, entry, keyed, later, load, new_node, node,
+        now, result, run, server, whole, work_on,
     },
     leftover,
     token::token,
@@ -64,8 +64,12 @@ pub(super) async fn one_result_wins<S: Store>(store: &S) {
 }
 
 pub(super) async fn one_first_admin_wins<S: Store>(store: &S) {
-    let put =
-        |bits| async move { store.put_token(&token(bits, Scope::Admin), true).await.expect("put") };
+    let put = |bits| async move {
+        store
+            .put_token(&token(bits, Scope::Admin), true, &audit(&bits.to_string()))
+            .await
+            .expect("put")
+    };
     let (a, b, c) = tokio::join!(put(1), put(2), put(3));
     assert_eq!([a, b, c].into_iter().filter(|stored| *stored).count(), 1);
     assert_eq!(store.tokens().await.expect("tokens").len(), 1);

@@ -15,6 +15,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
+    audit::{self, Action, Outcome, Resource},
     connection::Connection,
     id::{JobId, NodeId},
     job::{Job, JobKind},
@@ -249,13 +250,9 @@ impl Stage {
 
     /// An admin says that table and project belong together: left-overs are removed again.
     pub fn confirm_project(&self) {
-        let audit = AuditEntry {
-            at: self.now(),
-            actor: "admin".to_owned(),
-            action: "confirm".to_owned(),
-            subject: String::new(),
-            request_id: String::new(),
-        };
+        let resource = Resource::all(audit::ResourceKind::Orphan);
+        let (now, action) = (self.now(), Action::OrphanConfirm);
+        let audit = AuditEntry::of_system(now, action, resource, Outcome::Done);
         // The observer's handle has no faults.
         let _ = run_to_end(confirm(&self.world.store, &audit));
     }

@@ -18,6 +18,7 @@ use nodeyard_api::{
     router,
 };
 use nodeyard_domain::{
+    audit::{Action, AuditEntry, Outcome, Resource},
     connection::ConnectionName,
     id::{JobId, TokenId},
     job::Job,
@@ -30,7 +31,9 @@ use nodeyard_engine::{
     secrets::Secrets,
     store::{ApiStore, JobStore, Loaded},
 };
-use nodeyard_testkit::{clock::SimulatedClock, secrets::MemorySecrets, store::MemoryStore};
+use nodeyard_testkit::{
+    clock::SimulatedClock, faults::Faults, secrets::MemorySecrets, store::MemoryStore,
+};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -55,6 +58,8 @@ pub struct World {
     pub secrets: Arc<MemorySecrets>,
     pub cloud: FakeCloud,
     pub clock: SimulatedClock,
+    /// Of the store that the API has; `store` has none.
+    pub faults: Faults,
     router: Router,
 }
 
@@ -74,8 +79,9 @@ impl World {
         let cloud = FakeCloud::default();
         let drawn = AtomicU64::new(seed.unwrap_or_default());
         let random = move || seed.map(|_| u128::from(drawn.fetch_add(1, Ordering::SeqCst) + 1));
+        let faults = Faults::none();
         let app = App::<Memory>::new(
-            store.clone(),
+            store.with(faults.clone(), None),
             queue.clone(),
             cloud.clone(),
             Arc::clone(&secrets),
@@ -86,7 +92,7 @@ impl World {
             clock.clone(),
             random,
         );
-        Self { store, queue, secrets, cloud, clock, router: router(app) }
+        Self { store, queue, secrets, cloud, clock, faults, router: router(app) }
     }
 
     /// With an admin token.
@@ -122,7 +128,14 @@ impl World {
             secret_hash: hash_secret(secret),
             created_at: self.clock.now(),
         };
-        assert!(self.store.put_token(&token, false).await.unwrap());
+        let (now, made) = (self.clock.now(), Resource::from(&token.id));
+        let entry = AuditEntry::of_system(now, Action::TokenCreate, made, Outcome::Done);
+        assert!(self.store.put_token(&token, false, &entry).await.unwrap());
+    }
+
+    pub async fn token_id(&self, name: &str) -> TokenId {
+        let tokens = self.store.tokens().await.unwrap();
+        tokens.into_iter().find(|token| token.name == name).unwrap().id
     }
 
     pub fn router(&self) -> Router {
@@ -212,7 +225,6 @@ impl World {
                 self.store.all_jobs(),
                 self.store.all_nodes(),
                 self.store.tokens().await.unwrap(),
-                self.store.audit(),
                 self.queue.messages(),
                 connections,
                 tokens,
@@ -221,12 +233,19 @@ impl World {
         )
     }
 
-    /// Sends a request that must be refused without leaving a trace.
+    /// Sends a request that must be refused and leave a trace nowhere but in the audit trail.
     pub async fn refused(&self, request: Request<'_>) -> Answer {
-        let before = self.state().await;
+        let (before, known) = (self.state().await, self.store.audit().len());
         let answer = request.send().await;
         assert!(answer.is_problem(), "{}", answer.text);
         assert_eq!(self.state().await, before, "a refusal left a trace: {}", answer.text);
+        for entry in &self.store.audit()[known..] {
+            let code = answer.code().to_owned();
+            let told = [Outcome::Refused { code }, Outcome::LeftOut { count: 1 }];
+            // An orphan's removal is on record before the provider is asked.
+            let removal = entry.action == Action::OrphanRemove;
+            assert!(told.contains(&entry.outcome) || removal, "{entry:?}");
+        }
         answer
     }
 
