@@ -174,6 +174,28 @@ fn an_absence_without_the_marker_is_asked_about_again_later() {
 }
 
 #[test]
+fn a_deletion_that_does_not_take_is_looked_at_less_often_and_then_asked_for_again() {
+    let mut walk = Walk::of(JobKind::NodeRelease).tell_all([taken(None), Outcome::DeleteAccepted]);
+    let mut waits = Vec::new();
+    for _ in 1..Policy::default().gone_looks {
+        walk = walk.after(60).tell(Outcome::StillThere);
+        assert_eq!(walk.job.step, Step::ConfirmGone);
+        waits.push(walk.due_secs());
+    }
+    assert_eq!(waits, [3, 3, 3, 6, 6, 6, 6, 9, 9, 9, 9]);
+    let walk = walk.tell(Outcome::StillThere);
+    assert_eq!((walk.job.step, walk.due_secs(), walk.job.tries), (Step::DeleteServer, 0, 0));
+}
+
+#[test]
+fn a_run_that_is_refused_is_started_again_later() {
+    let walk = Walk::of(JobKind::NodeConfigure).tell(taken(None)).after(60);
+    let walk = walk.tell(Outcome::RunRefused { message: "no capacity".into() });
+    assert_eq!((walk.job.step, walk.job.tries), (Step::StartRun, 1));
+    assert!(walk.due_secs() >= Policy::default().back_off(1));
+}
+
+#[test]
 fn a_configure_that_is_stopped_leaves_its_server() {
     let running = || Walk::of(JobKind::NodeConfigure).tell_all([taken(None), Outcome::RunStarted]);
     let mut cancelled = running();
