@@ -140,6 +140,10 @@ fn a_release_of_a_node_whose_create_may_still_land_waits_for_it() {
     let nothing_on_record = Outcome::NodeTaken { server: None, attempts: 1, run: None };
     let walk = Walk::of(JobKind::NodeRelease).tell_all([nothing_on_record, Outcome::ServerAbsent]);
     assert_eq!((walk.job.step, walk.job.state), (Step::FindLeftover, JobState::Running));
+    let Policy { settle_secs, settle_look_secs, .. } = Policy::default();
+    assert_eq!(walk.due_secs(), settle_look_secs);
+    let soon = walk.clone().after(settle_secs - 5).tell(Outcome::ServerAbsent);
+    assert_eq!((soon.job.step, soon.due_secs()), (Step::FindLeftover, 5));
     let walk = walk.after(Policy::default().settle_secs).tell(Outcome::ServerAbsent);
     assert_eq!(walk.end(), (JobState::Succeeded, Some(NodeStatus::Released)));
     let never_tried = Outcome::NodeTaken { server: None, attempts: 0, run: None };
@@ -154,6 +158,41 @@ fn a_job_whose_node_is_busy_looks_again_later_and_not_at_once() {
         assert_eq!(walk.job.step, Step::TakeNode);
         assert_eq!(walk.due_secs(), Policy::default().turn_look_secs, "{kind:?}");
     }
+}
+
+#[test]
+fn an_absence_without_the_marker_is_asked_about_again_later() {
+    let landing = Outcome::NodeTaken { server: None, attempts: 1, run: None };
+    let looking = Walk::of(JobKind::NodeRelease).tell(landing);
+    let gone = Walk::of(JobKind::NodeRelease).tell_all([taken(None), Outcome::DeleteAccepted]);
+    for (walk, step) in [(looking, Step::FindLeftover), (gone, Step::ConfirmGone)] {
+        let walk = walk.after(60).tell(Outcome::MarkerMissing);
+        assert_eq!((walk.job.step, walk.job.tries), (step, 1));
+        assert!(walk.due_secs() >= Policy::default().back_off(1));
+        assert_eq!(walk.job.last_failure.unwrap().code, Code::ProviderUnauthorized);
+    }
+}
+
+#[test]
+fn a_deletion_that_does_not_take_is_looked_at_less_often_and_then_asked_for_again() {
+    let mut walk = Walk::of(JobKind::NodeRelease).tell_all([taken(None), Outcome::DeleteAccepted]);
+    let mut waits = Vec::new();
+    for _ in 1..Policy::default().gone_looks {
+        walk = walk.after(60).tell(Outcome::StillThere);
+        assert_eq!(walk.job.step, Step::ConfirmGone);
+        waits.push(walk.due_secs());
+    }
+    assert_eq!(waits, [3, 3, 3, 6, 6, 6, 6, 9, 9, 9, 9]);
+    let walk = walk.tell(Outcome::StillThere);
+    assert_eq!((walk.job.step, walk.due_secs(), walk.job.tries), (Step::DeleteServer, 0, 0));
+}
+
+#[test]
+fn a_run_that_is_refused_is_started_again_later() {
+    let walk = Walk::of(JobKind::NodeConfigure).tell(taken(None)).after(60);
+    let walk = walk.tell(Outcome::RunRefused { message: "no capacity".into() });
+    assert_eq!((walk.job.step, walk.job.tries), (Step::StartRun, 1));
+    assert!(walk.due_secs() >= Policy::default().back_off(1));
 }
 
 #[test]
