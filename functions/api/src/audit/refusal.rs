@@ -46,7 +46,7 @@ impl<P: Ports> App<P> {
             Admission::FirstLeftOut => left_out(now, who, 1, source),
             Admission::LeftOut => return,
         };
-        self.keep(&[entry]).await;
+        self.write_down(&[entry]).await;
     }
 
     /// Says how many refusals of past minutes are not in the trail, if there are any.
@@ -55,11 +55,11 @@ impl<P: Ports> App<P> {
         let ended = self.bounds.take_ended(now).into_iter();
         let entries: Vec<_> = ended.map(|(who, count)| left_out(now, who, count, source)).collect();
         if !entries.is_empty() {
-            self.keep(&entries).await;
+            self.write_down(&entries).await;
         }
     }
 
-    async fn keep(&self, entries: &[AuditEntry]) {
+    async fn write_down(&self, entries: &[AuditEntry]) {
         let write = async {
             for entry in entries {
                 if let Err(error) = self.store.append_audit(entry).await {

@@ -153,7 +153,7 @@ async fn nothing_but_reading_is_offered() {
 #[tokio::test]
 async fn entries_of_others_are_shown_as_they_are() {
     let world = World::new().await;
-    let (node, now) = ("node-00000000000000000000000000000007".parse().unwrap(), world.clock.now());
+    let (node, now) = (nodeyard_domain::id::NodeId::from_bits(7), world.clock.now());
     let system = AuditEntry::of_system(
         now + SignedDuration::from_secs(1),
         Action::NodeRelease,
