@@ -87,6 +87,7 @@ fn jobs_that_failed_together_do_not_come_again_together() {
         }
     }
     assert!(dues.len() > 20, "{dues:?}");
+    assert_eq!(dues.last(), Some(&135), "all of it is used");
 }
 
 #[test]
