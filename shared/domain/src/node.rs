@@ -221,6 +221,20 @@ mod tests {
         Timestamp::from_second(1_800_000_000).unwrap()
     }
 
+    #[test]
+    fn a_status_is_written_as_it_is_stored() {
+        for status in NodeStatus::ALL {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+        }
+    }
+
+    #[test]
+    fn a_change_that_changes_nothing_is_empty() {
+        assert!(NodeChange::default().is_empty());
+        assert!(!NodeChange::status(NodeStatus::Ready).is_empty());
+        assert!(!NodeChange { close_job: true, ..NodeChange::default() }.is_empty());
+    }
+
     fn node() -> Node {
         let spec = NodeSpec {
             name: "web".into(),

@@ -195,6 +195,47 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_code_and_each_status_has_its_class() {
+        use FailureClass::*;
+        // Under a status that alone would say something else.
+        for (code, class) in [
+            ("unauthorized", Unauthorized),
+            ("token_readonly", ReadOnly),
+            ("forbidden", ReadOnly),
+            ("rate_limit_exceeded", RateLimited),
+            ("resource_unavailable", NoCapacity),
+            ("placement_error", NoCapacity),
+            ("placement_group_member_limit_reached", NoCapacity),
+            ("resource_limit_exceeded", Quota),
+            ("uniqueness_error", NameTaken),
+            ("locked", Busy),
+            ("conflict", Busy),
+            ("protected", Protected),
+            ("not_found", NotFound),
+            ("maintenance", Unknown),
+            ("invalid_input", Drift),
+        ] {
+            assert_eq!(FailureClass::of(410, code, &[]), class, "{code}");
+        }
+        for (status, class) in [
+            (400, Invalid),
+            (401, Unauthorized),
+            (403, ReadOnly),
+            (404, NotFound),
+            (405, Drift),
+            (409, Busy),
+            (410, Drift),
+            (412, NoCapacity),
+            (423, Busy),
+            (429, RateLimited),
+            (499, Invalid),
+            (500, Unknown),
+        ] {
+            assert_eq!(FailureClass::of(status, "something_new", &[]), class, "{status}");
+        }
+    }
+
+    #[test]
     fn code_goes_before_status() {
         // A read-only token answers a write with 401; that is not a dead token.
         assert_eq!(FailureClass::of(401, "token_readonly", &[]), FailureClass::ReadOnly);

@@ -212,6 +212,18 @@ fn a_server_goes_back_with_the_attempt_that_its_nonce_tells() {
         assert_eq!((back.id, back.attempt), (9, attempt));
     }
     assert_eq!(judge.proved_server(&of_attempt(9, 4), &failed), None);
+    // What is on record goes back as it is on record, whatever its labels say now.
+    let lives = node(NodeStatus::Ready);
+    assert_eq!(judge.proved_server(&of_attempt(5, 4), &lives), lives.server);
+    assert_eq!(judge.proved_server(&of_attempt(9, 4), &lives), None);
+}
+
+#[test]
+fn each_reason_has_a_sentence_of_its_own() {
+    let sentences: std::collections::BTreeSet<_> =
+        OrphanReason::ALL.iter().map(|reason| reason.sentence()).collect();
+    assert_eq!(sentences.len(), OrphanReason::ALL.len());
+    assert!(sentences.iter().all(|sentence| sentence.ends_with('.')), "{sentences:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod acquiring;
 mod parking;
 mod removing;
+mod running;
 mod waiting;
 
 use jiff::Timestamp;
@@ -23,6 +24,10 @@ struct Walk {
     steps: Vec<Step>,
     /// The last status that a commit gave the node.
     status: Option<NodeStatus>,
+    /// How many findings a commit gave the node last.
+    readiness: Option<usize>,
+    /// What the timeline says.
+    notes: Vec<String>,
 }
 
 impl Walk {
@@ -31,7 +36,14 @@ impl Walk {
     }
 
     fn from(job: Job) -> Self {
-        Self { steps: vec![job.step], job, now: now(), status: None }
+        Self {
+            steps: vec![job.step],
+            job,
+            now: now(),
+            status: None,
+            readiness: None,
+            notes: vec![],
+        }
     }
 
     /// Tells the job what came of the effect it waits for.
@@ -42,7 +54,9 @@ impl Walk {
         let Verdict::Commit(decision) = verdict else { panic!("dropped at {:?}", self.job.step) };
         self.job = Job { version: self.job.version + 1, ..decision.job };
         self.status = decision.node.status.or(self.status);
+        self.readiness = decision.node.readiness.map(|found| found.0.len()).or(self.readiness);
         self.steps.push(self.job.step);
+        self.notes.extend(decision.entries.into_iter().map(|entry| entry.message));
         self
     }
 

@@ -12,7 +12,7 @@ use nodeyard_domain::{
 use super::Walk;
 use crate::{
     reachable::states,
-    records::{accepted, created, failed, now, seen_running},
+    records::{accepted, created, failed, finished, now, seen_running},
 };
 
 #[test]
@@ -27,6 +27,52 @@ fn a_wake_is_rounded_up_and_never_further_than_the_queue_allows() {
     job.due_at = Some(now());
     job.waiting_on = Some(ParkReason::Quota);
     assert_eq!(job.wake_delay_secs(now()), None);
+}
+
+#[test]
+fn a_job_is_due_from_its_time_on() {
+    let mut job = accepted(JobKind::NodeProvision);
+    for (secs, is_due) in [(-1, true), (0, true), (1, false)] {
+        job.due_at = Some(now() + SignedDuration::from_secs(secs));
+        assert_eq!(job.is_due(now()), is_due, "{secs} s");
+    }
+    job.due_at = None;
+    assert!(!job.is_due(now()));
+}
+
+#[test]
+fn an_effect_that_may_change_something_is_no_look() {
+    let (server_id, action_id, number, primary_ips) = (7, 8, 1, vec![]);
+    for looks in [
+        Effect::FindServer,
+        Effect::PollAction { action_id },
+        Effect::FetchServer { server_id },
+        Effect::LookAtRun { number },
+        Effect::ConfirmGone { server_id, primary_ips },
+    ] {
+        assert!(looks.only_observes(), "{looks:?}");
+    }
+    for changes in [
+        Effect::TakeNode,
+        Effect::EnsureKey,
+        Effect::EnsureGroup,
+        Effect::DeleteServer { server_id },
+        Effect::StopRun { number, of: None },
+    ] {
+        assert!(!changes.only_observes(), "{changes:?}");
+    }
+}
+
+#[test]
+fn progress_grows_on_the_way_and_is_whole_at_the_end() {
+    let mut walk = Walk::of(JobKind::NodeProvision);
+    let mut seen = vec![walk.job.progress()];
+    let steps = [Outcome::KeyReady, created(1), Outcome::RunStarted, Outcome::ActionSucceeded];
+    for outcome in steps.into_iter().chain([seen_running(), finished(None, true)]) {
+        walk = walk.tell(outcome);
+        seen.push(walk.job.progress());
+    }
+    assert_eq!(seen, [0, 10, 25, 35, 35, 50, 100]);
 }
 
 #[test]
@@ -87,6 +133,7 @@ fn jobs_that_failed_together_do_not_come_again_together() {
         }
     }
     assert!(dues.len() > 20, "{dues:?}");
+    assert_eq!(dues.last(), Some(&135), "all of it is used");
 }
 
 #[test]
@@ -95,7 +142,7 @@ fn an_effect_says_what_it_asks_the_provider() {
     let (server_id, action_id, number) = (7, 8, 1);
     let (poll, creation, removal) =
         (Some(CallClass::Poll), Some(CallClass::Creation), Some(CallClass::Removal));
-    let gone = Effect::ConfirmGone { server_id, primary_ips: vec![1, 2] };
+    let gone = Effect::ConfirmGone { server_id, primary_ips: vec![1, 2, 3] };
     for (effect, class, calls) in [
         (Effect::TakeNode, None, 0),
         (Effect::LookAtRun { number }, None, 0),
@@ -104,7 +151,7 @@ fn an_effect_says_what_it_asks_the_provider() {
         (Effect::PollAction { action_id }, poll, 1),
         (Effect::FetchServer { server_id }, poll, 2),
         (Effect::DeleteServer { server_id }, removal, 1),
-        (gone, removal, 4),
+        (gone, removal, 5),
     ] {
         let shared = matches!(effect, Effect::PollAction { .. } | Effect::FetchServer { .. });
         assert_eq!(effect.is_shared(), shared, "{effect:?}");
