@@ -52,11 +52,25 @@ pub(crate) fn options(alias: &str, known_hosts: &Path, agent_socket: &Path) -> V
 /// # Errors
 /// When there is no ssh: waiting would not help.
 pub(crate) async fn try_once(site: &Site<'_>, known_hosts: &Path) -> Result<Login, Failure> {
+    attempt(site, known_hosts, &[]).await
+}
+
+/// As [`try_once`], but with one of the agent's keys: the one whose public half is in a file.
+///
+/// # Errors
+/// As [`try_once`].
+pub(crate) async fn try_key(site: &Site<'_>, public_key: &Path) -> Result<Login, Failure> {
+    let file = format!("IdentityFile={}", public_key.display());
+    attempt(site, &site.scratch.known_hosts(), &["-o", "IdentitiesOnly=yes", "-o", &file]).await
+}
+
+async fn attempt(site: &Site<'_>, known_hosts: &Path, identity: &[&str]) -> Result<Login, Failure> {
     let mut command = child::tied_command("ssh", site.search_path(), site.scratch);
     command
         .args(["-F", "/dev/null", "-o", "BatchMode=yes", "-o", "ControlMaster=no"])
         .args(["-o", "ControlPath=none", "-o", "UpdateHostKeys=no"])
         .args(["-o", "PreferredAuthentications=publickey"])
+        .args(identity)
         .args(options(site.alias(), known_hosts, &site.scratch.agent_socket()))
         .args(["-p", "22", "-l", ADMIN_USER, &site.run.address, "true"]);
     match child::output(command, None, site.settings.tempo.login_limit).await {

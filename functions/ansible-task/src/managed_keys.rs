@@ -1,15 +1,27 @@
 //! The managed SSH keys: from the secret store into the agent, newest first.
 
+use nodeyard_domain::code::Code;
 use nodeyard_engine::{
     Clock,
     secrets::{Secrets, SecretsError},
     store::RunStore,
 };
 
-use crate::{agent::SshAgent, failure::Failure, persist::persist, report::Report, site::Site};
+use crate::{
+    agent::SshAgent,
+    boot,
+    failure::Failure,
+    login::{self, Login},
+    persist::persist,
+    report::Report,
+    site::Site,
+};
 
 /// What `authorized_keys` calls the managed key on the node.
 const COMMENT: &str = "nodeyard";
+
+/// Tries to prove the newest version: a login may meet a machine that is busy.
+const PROOF_TRIES: u32 = 3;
 
 /// Loads every version of the run into the agent and gives the public half of the newest: the one
 /// that is to stay on the node.
@@ -52,6 +64,39 @@ pub(crate) async fn load<S: RunStore, K: Secrets, C: Clock>(
         }
     }
     newest.ok_or_else(|| Failure::of_task("the run names no managed key"))
+}
+
+/// Proves by a login with the newest version alone that the node lets it in. The profile has
+/// replaced the node's list of keys by then, and kept it only because a login went through: no other
+/// version is in it. `None` where the run has one version only: there is nothing to learn.
+///
+/// # Errors
+/// When the login fails: the node's record goes on naming the older version.
+pub(crate) async fn prove<S: RunStore, C: Clock>(
+    site: &Site<'_>,
+    public_key: &str,
+    report: &mut Report<'_, S, C>,
+) -> Result<Option<u32>, Failure> {
+    let [newest, _, ..] = site.run.key_versions[..] else { return Ok(None) };
+    let file = site.scratch.path().join("newest.pub");
+    site.scratch.write(&file, format!("{public_key}\n").as_bytes())?;
+    let mut stop = site.stop.clone();
+    let mut tries = 1;
+    loop {
+        let words = match stop.or(login::try_key(site, &file)).await?? {
+            Login::Done => break,
+            Login::OtherHostKey(words) => return Err(boot::other_host_key(&words)),
+            Login::Away(words) | Login::Denied(words) => words,
+        };
+        if tries == PROOF_TRIES {
+            let message = format!("version {newest} of the managed key opens nothing: {words}");
+            return Err(Failure::new(Code::NodeUnreachable, message));
+        }
+        tries += 1;
+        stop.or(tokio::time::sleep(site.settings.tempo.login_gap)).await?;
+    }
+    report.say(format!("version {newest} of the managed key is proved and in force alone"));
+    Ok(Some(newest))
 }
 
 /// Type and key without whatever comment the private half carries.

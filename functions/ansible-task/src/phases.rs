@@ -8,6 +8,7 @@
 //! | `boot` | yes |
 //! | `host_key_prepare`, `host_key_switch`, proof | until the node's own key is pinned alone |
 //! | the profile (`base`, `web`) | yes, it changes nothing twice |
+//! | proof of the newest key, where the node may have had another | yes |
 //! | `readiness` | yes |
 
 use nodeyard_domain::{
@@ -30,6 +31,8 @@ const READINESS: &str = "readiness";
 pub(crate) struct Progress {
     pub(crate) recap: Recap,
     pub(crate) findings: Vec<Finding>,
+    /// The version of the managed key that was proved to be the one the node lets in.
+    pub(crate) key_version: Option<u32>,
 }
 
 /// # Errors
@@ -101,6 +104,7 @@ async fn with_agent<S: RunStore, K: Secrets, C: Clock>(
         host_key::replace(site, store, pins, progress, report).await?;
     }
     play(site, site.run.profile.as_str(), progress, report).await?;
+    progress.key_version = managed_keys::prove(site, &managed_key, report).await?;
     let reported = play(site, READINESS, progress, report).await?;
     progress.findings = readiness::findings(&reported)?;
     for finding in progress.findings.iter().filter(|finding| !finding.ok) {

@@ -142,6 +142,7 @@ impl<S: RunStore, Q: WakeQueue, K: Secrets, C: Clock> Task<S, Q, K, C> {
             message,
             recap: progress.recap,
             readiness: progress.findings,
+            key_version: progress.key_version,
             finished_at: self.clock.now(),
         }
     }

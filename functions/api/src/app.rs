@@ -12,8 +12,9 @@ use nodeyard_engine::{
     orphan::{Inventory, OrphanStore},
     provider::ProviderCheck,
     queue::WakeQueue,
+    rotation::RotationStore,
     secrets::Secrets,
-    store::{ApiStore, JobStore, RunStore},
+    store::RunStore,
 };
 use tokio::sync::Semaphore;
 
@@ -21,7 +22,7 @@ use crate::{audit::Bounds, catalogue::Catalogues, code::ApiCode, problem::Proble
 
 /// The implementations the API runs on: those of the cloud, or those of a test.
 pub trait Ports: Send + Sync + 'static {
-    type Store: ApiStore + JobStore + RunStore + OrphanStore + 'static;
+    type Store: RotationStore + RunStore + OrphanStore + 'static;
     type Queue: WakeQueue + 'static;
     type Provider: ProviderCheck + Inventory + 'static;
     type Secrets: Secrets + 'static;

@@ -49,6 +49,14 @@ impl Caller {
         Err(Problem::new(ApiCode::Forbidden, "The token is restricted to some connections."))
     }
 
+    /// For what only an admin may do to a thing that others may see.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(crate) fn require_admin(&self) -> Result<(), Problem> {
+        self.clone().require(Scope::Admin).map(drop)
+    }
+
     fn require(self, scope: Scope) -> Result<Self, Problem> {
         if self.token.allows(scope) {
             return Ok(self);

@@ -58,6 +58,8 @@ codes! {
     NodeNotConfigurable = "node_not_configurable", 409, "The node has no server that could be configured.";
     NotCancellable = "not_cancellable", 409, "The job cannot be cancelled.";
     EditConflict = "edit_conflict", 409, "The record was changed by somebody else meanwhile.";
+    RotationOpen = "rotation_open", 409, "A rotation of the connection's key is open.";
+    KeyVersionsInUse = "key_versions_in_use", 409, "Nodes still need earlier versions of the connection's key.";
     SpendCapExceeded = "spend_cap_exceeded", 409, "The connection's cap on nodes or money is reached.";
     PlacementUnavailable = "placement_unavailable", 409, "The provider sells nothing of the default placement ladder.";
     LastAdminToken = "last_admin_token", 409, "The last unrestricted admin token cannot be deleted.";

@@ -3,6 +3,7 @@
 pub mod cancel;
 pub mod conditional;
 pub mod view;
+mod work;
 
 use std::time::Duration;
 
@@ -12,11 +13,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use nodeyard_domain::{
-    id::{JobId, NodeId},
-    job::{Job, JobState},
-};
-use nodeyard_engine::store::{ApiStore, JobFilter, JobStore};
+use nodeyard_domain::{id::NodeId, job::JobState};
+use nodeyard_engine::store::{ApiStore, JobFilter};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 use utoipa::IntoParams;
@@ -25,10 +23,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use self::{
     conditional::{entity_tag, names_version, wait_preference},
     view::{JobView, LogPiece, TimelineView},
+    work::Work,
 };
 use crate::{
-    app::{App, Ports, Shared},
-    auth::{Caller, Reader},
+    app::{Ports, Shared},
+    auth::Reader,
     names,
     nodes::seen_connections,
     paging::{ListQuery, ListView, Params, invalid_parameter, page_request},
@@ -52,21 +51,6 @@ pub fn routes<P: Ports>() -> OpenApiRouter<Shared<P>> {
         .routes(routes!(cancel::cancel_job))
 }
 
-impl<P: Ports> App<P> {
-    /// A job the caller may see.
-    ///
-    /// # Errors
-    /// `not_found`, also for what is no id and for what the caller may not see.
-    pub(crate) async fn visible_job(&self, caller: &Caller, id: &str) -> Result<Job, Problem> {
-        let loaded = match id.parse::<JobId>() {
-            Ok(id) => self.store.load(&id).await?,
-            Err(_) => None,
-        };
-        let job = loaded.map(|loaded| loaded.job).ok_or_else(|| Problem::not_found("job"))?;
-        if caller.sees(&job.connection) { Ok(job) } else { Err(Problem::not_found("job").unseen()) }
-    }
-}
-
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -83,7 +67,7 @@ pub struct JobsQuery {
     connection: Option<String>,
 }
 
-/// List jobs.
+/// List the jobs on nodes. A `key_rotation` is named by its connection.
 #[utoipa::path(
     get, path = "/jobs", tag = "jobs", params(JobsQuery),
     responses((status = 200, description = "One page", body = ListView<JobView>))
@@ -133,8 +117,8 @@ pub async fn get_job<P: Ports>(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut job = app.visible_job(&caller, &id).await?;
-    let known = |job: &Job| names_version(&headers, &header::IF_NONE_MATCH, job.version);
+    let mut job = app.visible_work(&caller, &id).await?;
+    let known = |job: &Work| names_version(&headers, &header::IF_NONE_MATCH, job.version());
     // Too many held answers: this one is given at once, which RFC 7240 allows.
     let hold = wait_preference(&headers).zip(app.held.try_acquire().ok());
     let mut applied = None;
@@ -142,28 +126,28 @@ pub async fn get_job<P: Ports>(
         applied = Some(format!("wait={secs}"));
         let until = Instant::now() + Duration::from_secs(secs);
         let caller_has_it = !headers.contains_key(header::IF_NONE_MATCH) || known(&job);
-        let version = job.version;
-        while caller_has_it && job.version == version && !job.state.is_terminal() {
+        let version = job.version();
+        while caller_has_it && job.version() == version && !job.has_ended() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
             sleep(left.min(LOOK_EVERY)).await;
-            job = app.visible_job(&caller, &id).await?;
+            job = app.visible_work(&caller, &id).await?;
         }
     }
 
     let mut response = if known(&job) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        Json(JobView::from(&job)).into_response()
+        Json(job.view()).into_response()
     };
     let answered = response.headers_mut();
-    answered.insert(header::ETAG, entity_tag(job.version));
+    answered.insert(header::ETAG, entity_tag(job.version()));
     if let Some(Ok(applied)) = applied.map(|text| text.parse()) {
         answered.insert("preference-applied", applied);
     }
-    if !job.state.is_terminal() {
+    if !job.has_ended() {
         answered.insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER_OPEN));
     }
     Ok(response)
@@ -182,8 +166,8 @@ pub async fn job_timeline<P: Ports>(
     Params(query): Params<ListQuery>,
 ) -> Result<Json<ListView<TimelineView>>, Problem> {
     let page = query.page()?;
-    let job = app.visible_job(&caller, &id).await?;
-    let found = app.store.timeline(&job.id, &page).await?;
+    let job = app.visible_work(&caller, &id).await?;
+    let found = app.store.timeline(job.id(), &page).await?;
     Ok(Json(ListView::of(found, &uri, TimelineView::from)))
 }
 
@@ -201,7 +185,7 @@ pub async fn job_log<P: Ports>(
 ) -> Result<Json<ListView<LogPiece>>, Problem> {
     let mut page = query.page()?;
     page.limit = page.limit.min(MAX_LOG_PIECES);
-    let job = app.visible_job(&caller, &id).await?;
-    let found = app.store.log(&job.id, &page).await?;
+    let job = app.visible_work(&caller, &id).await?;
+    let found = app.store.log(job.id(), &page).await?;
     Ok(Json(ListView::of(found, &uri, |text| LogPiece { text })))
 }

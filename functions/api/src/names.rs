@@ -7,6 +7,7 @@ use nodeyard_domain::{
     job::{JobKind, JobState, ParkReason, Phase, Step},
     node::NodeStatus,
     orphan::{OrphanReason, ResourceKind},
+    rotation::{ListedReason, RotationStep},
     timeline::Source,
     token::Scope,
 };
@@ -39,6 +40,22 @@ fn with_unknown<T: Copy>(all: &[T], unknown: T) -> Vec<T> {
     all.iter().copied().chain([unknown]).collect()
 }
 
+/// What the one job on a connection is called.
+pub const KEY_ROTATION: &str = "key_rotation";
+
+/// The words of two enumerations, each once.
+fn either<A: Serialize, B: Serialize>(one: &[A], other: &[B]) -> Vec<Value> {
+    let mut all: Vec<Value> = Vec::new();
+    let one = one.iter().filter_map(|word| serde_json::to_value(word).ok());
+    let other = other.iter().filter_map(|word| serde_json::to_value(word).ok());
+    for word in one.chain(other) {
+        if !all.contains(&word) {
+            all.push(word);
+        }
+    }
+    all
+}
+
 macro_rules! schemas {
     ($($name:ident: $all:expr;)+) => {$(
         pub fn $name() -> Schema {
@@ -49,8 +66,9 @@ macro_rules! schemas {
 
 schemas! {
     job_state: JOB_STATES;
-    job_kind: JobKind::ALL;
-    step: Step::ALL;
+    job_kind: &either(JobKind::ALL, &[KEY_ROTATION]);
+    step: &either(Step::ALL, RotationStep::ALL);
+    listed_reason: ListedReason::ALL;
     phase: &[Phase::Forward, Phase::Replace, Phase::Undo];
     node_status: NodeStatus::ALL;
     scope: &[Scope::Read, Scope::Operate, Scope::Admin];

@@ -3,6 +3,7 @@
 mod check;
 mod connect;
 mod disconnect;
+mod rotate;
 mod token;
 pub mod view;
 
@@ -29,6 +30,7 @@ pub fn routes<P: Ports>() -> OpenApiRouter<Shared<P>> {
         .routes(routes!(get_provider, connect::put_provider, disconnect::delete_provider))
         .routes(routes!(provider_catalog))
         .routes(routes!(check::check_provider))
+        .routes(routes!(rotate::rotate_key))
 }
 
 impl<P: Ports> App<P> {

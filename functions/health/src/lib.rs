@@ -4,12 +4,14 @@
 //! Must not: make provider calls in the sweep.
 
 use jiff::SignedDuration;
+use nodeyard_domain::connection::Connection;
 use nodeyard_engine::{
     Clock,
     check::{CheckError, check},
     orphan::{Inventory, OrphanCheck, OrphanCheckError, OrphanStore},
     provider::{Provider, ProviderCheck},
     queue::WakeQueue,
+    rotation::destroy_unused_keys,
     secrets::Secrets,
     store::{ApiStore, JobStore, StoreError},
     sweep,
@@ -103,6 +105,16 @@ where
         }
     }
 
+    /// Versions of the managed key that no node needs; what fails is done by the next check.
+    async fn destroy_unused_keys(&self, connection: &Connection) {
+        let (store, secrets, provider) = (&self.store, &self.secrets, &self.provider);
+        let now = self.clock.now();
+        let destroyed = destroy_unused_keys(store, secrets, provider, connection, now).await;
+        if let Err(error) = destroyed {
+            warn!(connection = %connection.name, %error, "unused keys are left");
+        }
+    }
+
     /// Checks each connection; one that cannot be checked does not keep the others from it.
     async fn check_connections(&self) -> Result<Report, StoreError> {
         let mut connections = self.store.connections().await?;
@@ -115,8 +127,12 @@ where
                 warn!(connection = %connection.name, "connection not checked: out of time");
                 continue;
             }
-            match check(&self.store, &self.secrets, &self.provider, &connection, now).await {
-                Ok(_) => report.done += 1,
+            let checked = check(&self.store, &self.secrets, &self.provider, &connection, now).await;
+            match checked {
+                Ok(connection) => {
+                    report.done += 1;
+                    self.destroy_unused_keys(&connection).await;
+                }
                 Err(CheckError::Store(error)) => return Err(error),
                 Err(CheckError::Secrets(error)) => {
                     warn!(connection = %connection.name, %error, "connection not checked");

@@ -7,12 +7,8 @@ use std::sync::Arc;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use nodeyard_domain::wake::Wake;
 use nodeyard_engine::{
-    Clock, Driver, Handled,
-    provider::Provider,
-    queue::WakeQueue,
-    runner::Runner,
-    secrets::Secrets,
-    store::{JobStore, RunStore},
+    Clock, Driver, Handled, provider::Provider, queue::WakeQueue, rotation::RotationStore,
+    runner::Runner, secrets::Secrets, store::RunStore,
 };
 use tracing::{Instrument, error, info_span};
 
@@ -32,7 +28,7 @@ pub async fn handle_batch<S, Q, P, R, X, C>(
     event: SqsEvent,
 ) -> SqsBatchResponse
 where
-    S: JobStore + RunStore + 'static,
+    S: RotationStore + RunStore + 'static,
     Q: WakeQueue + 'static,
     P: Provider + 'static,
     R: Runner + 'static,
@@ -107,7 +103,7 @@ async fn handle_record<S, Q, P, R, X, C>(
     company: Company,
 ) -> Result<Handled, RecordError>
 where
-    S: JobStore + RunStore,
+    S: RotationStore + RunStore,
     Q: WakeQueue,
     P: Provider,
     R: Runner,

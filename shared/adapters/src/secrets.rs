@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use cache::Cache;
 
-use crate::aws::sent;
+use crate::{aws::sent, hetzner::key::new_key_pair};
 
 type Result<T> = std::result::Result<T, SecretsError>;
 
@@ -91,6 +91,19 @@ impl SecretsManager {
     }
 }
 
+impl SecretsManager {
+    /// Without recovery; what is not there is as good as destroyed.
+    async fn destroy(&self, name: &str) -> Result<()> {
+        self.cache.forget(name);
+        let call = self.client.delete_secret().secret_id(name);
+        match sent(call.force_delete_without_recovery(true).send()).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(()),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+}
+
 impl Secrets for SecretsManager {
     async fn deployment_key(&self) -> Result<DeploymentKey> {
         let secret = self.read(&format!("{}/deployment-key", self.prefix), false).await?;
@@ -116,14 +129,7 @@ impl Secrets for SecretsManager {
     /// Deletes at once: whoever disconnects a project wants its token gone. A token that is not
     /// there is as good as deleted.
     async fn delete_provider_token(&self, connection: &ConnectionName) -> Result<()> {
-        let name = self.token_name(connection);
-        self.cache.forget(&name);
-        let call = self.client.delete_secret().secret_id(&name);
-        match sent(call.force_delete_without_recovery(true).send()).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(()),
-            Err(error) => Err(unavailable(&error)),
-        }
+        self.destroy(&self.token_name(connection)).await
     }
 
     async fn ssh_key(&self, connection: &ConnectionName, version: u32) -> Result<SecretString> {
@@ -137,6 +143,38 @@ impl Secrets for SecretsManager {
         private: &SecretString,
     ) -> Result<()> {
         self.write(&self.key_name(connection, version), private).await
+    }
+
+    /// Written by creating the secret, which the service refuses where there is one: a pair that was
+    /// stored is never replaced. A repeat by the SDK carries the same token and is the same write.
+    async fn make_ssh_key(
+        &self,
+        connection: &ConnectionName,
+        version: u32,
+        comment: &str,
+    ) -> Result<Option<String>> {
+        let (private, public) = new_key_pair(comment)
+            .map_err(|_| SecretsError::Unavailable("no key pair could be made".to_owned()))?;
+        let name = self.key_name(connection, version);
+        let create = self.client.create_secret().name(&name);
+        match sent(create.secret_string(private.expose_secret()).send()).await {
+            Ok(_) => Ok(Some(public)),
+            // The latter: it is marked for deletion, and its name is still taken.
+            Err(error)
+                if matches!(
+                    error.code(),
+                    Some("ResourceExistsException" | "InvalidRequestException")
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
+    /// At once: a key that opens nothing any more is of no use to anybody.
+    async fn destroy_ssh_key(&self, connection: &ConnectionName, version: u32) -> Result<()> {
+        self.destroy(&self.key_name(connection, version)).await
     }
 
     /// Never from the cache: it is read rarely, and a replaced one must not be good for longer.

@@ -1,18 +1,22 @@
 //! Making the records of accepted work. Pure: ids and time come in.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    connection::{Connection, keys::FIRST_KEY_VERSION},
     id::{JobId, NodeId},
     job::{Job, JobKind},
     node::{Node, NodeStatus},
     ownership,
+    rotation::Rotation,
     spec::NodeSpec,
 };
 
 /// How long forward work may take when the caller does not say, per kind, in seconds.
 pub const CONFIGURE_DEADLINE_SECS: i64 = 30 * 60;
 pub const RELEASE_DEADLINE_SECS: i64 = 30 * 60;
+/// A rotation waits for the configuring of all nodes, some at a time.
+pub const ROTATION_DEADLINE_SECS: i64 = 6 * 3600;
 
 /// A new node and the job that acquires it.
 pub fn provision(
@@ -54,6 +58,7 @@ pub fn provision(
         release_at: None,
         cleanup_tries: 0,
         last_run: None,
+        key_version: FIRST_KEY_VERSION,
         created_at: now,
         updated_at: now,
     };
@@ -87,4 +92,19 @@ pub fn on_node(
     job.attempt = node.attempts;
     job.traceparent = traceparent;
     job
+}
+
+/// The rotation of a connection's managed key, and the connection as it is while it is open.
+pub fn rotation(
+    id: JobId,
+    connection: &Connection,
+    actor: &str,
+    traceparent: Option<String>,
+    now: Timestamp,
+) -> (Rotation, Connection) {
+    let deadline_at = now + SignedDuration::from_secs(ROTATION_DEADLINE_SECS);
+    let mut rotation = Rotation::new(id, connection, actor, deadline_at, now);
+    rotation.traceparent = traceparent;
+    let open = Connection { rotation: Some(rotation.id.clone()), ..connection.clone() };
+    (rotation, open)
 }

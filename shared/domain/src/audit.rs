@@ -74,6 +74,8 @@ words! {
         ProviderConnect = "provider.connect",
         /// Another token for a connection that exists.
         ProviderRotate = "provider.rotate",
+        /// Another version of a connection's managed SSH key.
+        ProviderRotateKey = "provider.rotate_key",
         ProviderCheck = "provider.check",
         ProviderDisconnect = "provider.disconnect",
         TokenCreate = "token.create",
@@ -275,9 +277,9 @@ mod tests {
         assert_eq!(
             lines(Action::ALL.iter().map(|action| action.as_str()).collect()),
             "node.create node.release node.configure node.labels job.cancel provider.connect \
-             provider.rotate provider.check provider.disconnect token.create token.delete \
-             orphan.remove orphan.confirm bootstrap.use node.read job.read provider.read \
-             token.read orphan.read audit.read audit.left_out"
+             provider.rotate provider.rotate_key provider.check provider.disconnect token.create \
+             token.delete orphan.remove orphan.confirm bootstrap.use node.read job.read \
+             provider.read token.read orphan.read audit.read audit.left_out"
         );
         assert_eq!(
             lines(ResourceKind::ALL.iter().map(|kind| kind.as_str()).collect()),

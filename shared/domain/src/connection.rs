@@ -1,9 +1,13 @@
 //! A connection: one set of credentials for a provider, with its status.
 
+pub mod keys;
+
 use std::{fmt, str::FromStr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::id::JobId;
 
 /// A connection's name: an RFC 1123 label, 1 to 40 characters (it becomes part of secret names).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -132,6 +136,12 @@ pub struct Connection {
     /// Absent while no write has succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<ManagedKey>,
+    /// Versions of the managed key that are not the newest, until they are destroyed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<keys::RetiredKey>,
+    /// The `key_rotation` that is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<JobId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_nodes: Option<u32>,
     /// Net, a month, in the project's currency.

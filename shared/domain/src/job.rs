@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     code::Code,
-    connection::ConnectionName,
+    connection::{
+        ConnectionName,
+        keys::{FIRST_KEY_VERSION, first_key_version, is_first_key_version},
+    },
     id::{EffectId, JobId, NodeId},
     node::{RunRef, Server},
     pace::CallClass,
@@ -315,6 +318,9 @@ pub struct Job {
     /// Creates that were refused for the group or the key they name.
     #[serde(default)]
     pub turned_away: u32,
+    /// The version of the managed key that is in the body of the create.
+    #[serde(default = "first_key_version", skip_serializing_if = "is_first_key_version")]
+    pub key_version: u32,
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<JobError>,
@@ -381,6 +387,7 @@ impl Job {
             spread: false,
             placement_group: None,
             turned_away: 0,
+            key_version: FIRST_KEY_VERSION,
             last_failure: None,
             error: None,
             recap: None,

@@ -20,6 +20,7 @@ pub mod ownership;
 pub mod pace;
 pub mod placement;
 pub mod readiness;
+pub mod rotation;
 pub mod run;
 pub mod spec;
 pub mod step;

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    connection::keys::{first_key_version, is_first_key_version},
     id::{JobId, NodeId},
     placement::Price,
     readiness::Finding,
@@ -121,6 +122,10 @@ pub struct Node {
     /// The last run number given out on this node's jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<RunRef>,
+    /// The oldest version of the managed key that may be the one the node lets in; it may be any
+    /// newer one as well. No version from here on is destroyed.
+    #[serde(default = "first_key_version", skip_serializing_if = "is_first_key_version")]
+    pub key_version: u32,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -164,6 +169,7 @@ pub struct NodeChange {
     pub attempts: Option<u32>,
     pub readiness: Option<(Vec<Finding>, Timestamp)>,
     pub last_run: Option<Option<RunRef>>,
+    pub key_version: Option<u32>,
     /// The rung the server is on, which sets the node's price.
     pub rung: Option<usize>,
     /// The job has ended: the node is free, or its queued release has its turn.
@@ -199,6 +205,9 @@ impl NodeChange {
         }
         if let Some(run) = &self.last_run {
             node.last_run.clone_from(run);
+        }
+        if let Some(version) = self.key_version {
+            node.key_version = version;
         }
         if self.close_job {
             if node.open_job.as_ref() == Some(job) {

@@ -131,7 +131,10 @@ pub enum Outcome {
         run: Option<RunRef>,
     },
     NodeBusy,
-    KeyReady,
+    /// The newest version of the managed key is where the token looks.
+    KeyReady {
+        version: u32,
+    },
     /// A place in a spread placement group, or `None` when no group can be had.
     GroupReady {
         id: Option<u64>,

@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{id::NodeId, placement::Rung};
+use crate::{
+    connection::keys::{FIRST_KEY_VERSION, first_key_version, is_first_key_version},
+    id::NodeId,
+    placement::Rung,
+};
 
 /// Calls an hour until an answer names the limit (API reference, "Rate limiting").
 pub const DEFAULT_LIMIT: u32 = 3600;
@@ -175,6 +179,9 @@ pub struct Pace {
     /// When the managed key was last seen with the connection's token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_seen_at: Option<Timestamp>,
+    /// The version of it that was seen then.
+    #[serde(default = "first_key_version", skip_serializing_if = "is_first_key_version")]
+    pub key_version: u32,
 }
 
 impl Pace {
@@ -191,6 +198,7 @@ impl Pace {
             reserved: Vec::new(),
             catalogue_until: None,
             key_seen_at: None,
+            key_version: FIRST_KEY_VERSION,
         }
     }
 

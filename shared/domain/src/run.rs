@@ -35,6 +35,9 @@ pub struct RunResult {
     pub recap: Recap,
     #[serde(default)]
     pub readiness: Vec<Finding>,
+    /// The version of the managed key that the node lets in alone, proved by a login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_version: Option<u32>,
     pub finished_at: Timestamp,
 }
 

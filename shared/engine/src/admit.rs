@@ -87,7 +87,9 @@ where
         let now = self.clock.now();
         let still = |until: jiff::Timestamp| (until.as_second() - now.as_second()).max(1);
         match effect {
-            Effect::EnsureKey if pace.key_is_known(now) => Known::Answer(Outcome::KeyReady),
+            Effect::EnsureKey if pace.key_is_known(now) => {
+                Known::Answer(Outcome::KeyReady { version: pace.key_version })
+            }
             Effect::EnsureGroup => match pace.take_place() {
                 Some(id) => Known::IfStored(Outcome::GroupReady { id: Some(id) }),
                 None => Known::Nothing,
@@ -128,8 +130,9 @@ where
                 pace.exhausted(now);
                 true
             }
-            (Effect::EnsureKey, Outcome::KeyReady) => {
+            (Effect::EnsureKey, Outcome::KeyReady { version }) => {
                 pace.key_seen_at = Some(now);
+                pace.key_version = *version;
                 true
             }
             (Effect::EnsureGroup, Outcome::GroupReady { id: Some(id) }) => {
@@ -206,7 +209,11 @@ where
         .await;
     }
 
-    async fn change_pace(&self, connection: &ConnectionName, change: impl Fn(&mut Pace) -> bool) {
+    pub(crate) async fn change_pace(
+        &self,
+        connection: &ConnectionName,
+        change: impl Fn(&mut Pace) -> bool,
+    ) {
         for _ in 0..MAX_SWAPS {
             let now = self.clock.now();
             let swapped = match self.store.pace(connection, now).await {

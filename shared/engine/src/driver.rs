@@ -16,14 +16,15 @@ use crate::{
     admit::Admission,
     provider::Provider,
     queue::WakeQueue,
+    rotation::RotationStore,
     runner::Runner,
     secrets::Secrets,
-    store::{Begin, Commit, JobStore, Loaded, RunStore, StoreError},
+    store::{Begin, Commit, Loaded, RunStore, StoreError},
 };
 
 /// How often a lost fence is answered by offering the observation again. Each loss means that
 /// another commit was made, so this many in one hop is not a race but a fault.
-const MAX_OFFERS: usize = 8;
+pub(crate) const MAX_OFFERS: usize = 8;
 /// A job that crashed its worker so often runs alone, so that it does not drag others along.
 pub(crate) const CRASH_PRONE: u32 = 2;
 
@@ -73,7 +74,7 @@ pub struct Driver<S, Q, P, R, X, C> {
 
 impl<S, Q, P, R, X, C> Driver<S, Q, P, R, X, C>
 where
-    S: JobStore + RunStore,
+    S: RotationStore + RunStore,
     Q: WakeQueue,
     P: Provider,
     R: Runner,
@@ -86,11 +87,10 @@ where
     /// When the store fails: nothing was decided then, and the wake is to be delivered again. A
     /// provider's, runner's or secret store's failure is an observation, not an error.
     pub async fn handle(&self, wake: &Wake) -> Result<Handled, DriverError> {
-        let Some(loaded) = self.store.load(&wake.job_id).await? else {
-            warn!(job_id = %wake.job_id, "wake for a job that does not exist");
-            return Ok(Handled::Left);
-        };
-        self.hop(loaded, wake.reason).await
+        match self.store.load(&wake.job_id).await? {
+            Some(loaded) => self.hop(loaded, wake.reason).await,
+            None => self.handle_rotation(wake, false).await,
+        }
     }
 
     /// As [`Self::handle`], but a job that has crashed its worker before is left for a call of
@@ -106,7 +106,7 @@ where
                 Ok(Handled::ToBeAlone)
             }
             Some(loaded) => self.hop(loaded, wake.reason).await,
-            None => self.handle(wake).await,
+            None => self.handle_rotation(wake, true).await,
         }
     }
 
@@ -281,7 +281,7 @@ fn outcome_word(outcome: &Outcome) -> &'static str {
         Outcome::Poisoned => "poisoned",
         Outcome::NodeTaken { .. } => "node_taken",
         Outcome::NodeBusy => "node_busy",
-        Outcome::KeyReady => "key_ready",
+        Outcome::KeyReady { .. } => "key_ready",
         Outcome::GroupReady { .. } => "group_ready",
         Outcome::ClaimFound => "claim_found",
         Outcome::ServerAbsent => "server_absent",

@@ -48,6 +48,15 @@ fn no_managed_key() -> ProviderFailure {
     )
 }
 
+/// Nothing was sent, and the key is asked for anew.
+fn destroyed(version: u32) -> ProviderFailure {
+    ProviderFailure::new(
+        FailureClass::NotFound,
+        "key_version_gone",
+        format!("version {version} of the managed key is destroyed"),
+    )
+}
+
 pub(crate) fn action_outcome(state: Option<ActionState>) -> Outcome {
     match state {
         Some(ActionState::Running) => Outcome::ActionRunning,
@@ -122,11 +131,10 @@ where
     ) -> Outcome {
         let outcome = match call {
             Effect::EnsureKey => match &on.key {
-                Some(key) => self
-                    .provider
-                    .sees_key(on, key)
-                    .await
-                    .map(|seen| if seen { Outcome::KeyReady } else { Outcome::MarkerMissing }),
+                Some(key) => self.provider.sees_key(on, key).await.map(|seen| match seen {
+                    true => Outcome::KeyReady { version: key.version },
+                    false => Outcome::MarkerMissing,
+                }),
                 None => Err(no_managed_key()),
             },
             Effect::EnsureGroup => self.ensure_group(node, on).await,
@@ -242,7 +250,13 @@ where
         attempt: u32,
         placement_group: Option<u64>,
     ) -> std::result::Result<CreateServer, ProviderFailure> {
-        let managed = on.key.as_ref().ok_or_else(no_managed_key)?;
+        // The version that is on the node's record, whichever is the newest by now: a create that is
+        // sent again is the same create.
+        let managed = match (on.key_of(job.key_version), &on.key) {
+            (Some(key), _) => key,
+            (None, Some(_)) => return Err(destroyed(job.key_version)),
+            (None, None) => return Err(no_managed_key()),
+        };
         let key = self.secrets.deployment_key().await.map_err(|error| no_secret(&error))?;
         let mut authorized_keys = vec![managed.public_key.clone()];
         authorized_keys.extend(node.spec.authorized_keys.iter().cloned());
@@ -316,7 +330,10 @@ where
                 .chain(node.spec.authorized_keys.iter().cloned())
                 .collect(),
             allow_ssh_from: node.spec.allow_ssh_from.clone(),
-            key_versions: managed.map(|key| key.version).into_iter().collect(),
+            key_versions: connection
+                .as_ref()
+                .map(|connection| connection.key_versions_from(node.key_version))
+                .unwrap_or_default(),
             created_at: now,
             deadline_at: job.deadline_at.max(least),
             task: None,

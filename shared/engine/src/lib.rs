@@ -13,6 +13,7 @@ pub mod orphan;
 mod poll;
 pub mod provider;
 pub mod queue;
+pub mod rotation;
 pub mod runner;
 pub mod secrets;
 pub mod store;

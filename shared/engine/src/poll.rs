@@ -21,9 +21,10 @@ use crate::{
     effect::{action_outcome, server_outcome},
     provider::{ACTIONS_PER_CALL, ActionState, NODES_PER_LISTING, Provider},
     queue::WakeQueue,
+    rotation::RotationStore,
     runner::Runner,
     secrets::Secrets,
-    store::{Begin, JobStore, Loaded, RunStore, StoreError},
+    store::{Begin, Loaded, RunStore, StoreError},
 };
 
 /// Jobs that are due so soon after are asked for as well, in seconds.
@@ -39,7 +40,7 @@ enum Lease {
 
 impl<S, Q, P, R, X, C> Driver<S, Q, P, R, X, C>
 where
-    S: JobStore + RunStore,
+    S: RotationStore + RunStore,
     Q: WakeQueue,
     P: Provider,
     R: Runner,

@@ -68,6 +68,18 @@ pub enum ActionState {
     },
 }
 
+/// What came of uploading a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyUpload {
+    Ready {
+        provider_id: u64,
+        /// MD5 in colon form.
+        fingerprint: String,
+    },
+    /// The token may be of another project: nothing was written.
+    MarkerMissing,
+}
+
 /// What is left of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remains {
@@ -130,6 +142,23 @@ pub trait Provider: Send + Sync {
         &self,
         connection: &Connection,
         key: &ManagedKey,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Makes a public key known to the project, unless the connection's marker is not seen with the
+    /// same token. A key of its fingerprint is taken as it is; otherwise it gets `name`.
+    fn upload_key(
+        &self,
+        connection: &Connection,
+        name: &str,
+        public_key: &str,
+    ) -> impl Future<Output = Result<KeyUpload>> + Send;
+
+    /// Deletes the project's key of this fingerprint; one that is not there is fine. False, and
+    /// nothing is deleted, when the connection's marker is not seen with the same token.
+    fn remove_key(
+        &self,
+        connection: &Connection,
+        public_key: &str,
     ) -> impl Future<Output = Result<bool>> + Send;
 
     /// Makes a spread placement group with our deployment label; one of that name that carries the

@@ -51,6 +51,23 @@ pub trait Secrets: Send + Sync {
         private: &SecretString,
     ) -> impl Future<Output = Result<()>> + Send;
 
+    /// Makes a new key pair and stores its private half under a version that nothing is stored
+    /// under yet: it is written once and never again. Gives the line of OpenSSH public key, with
+    /// `comment`; `None` when the version is taken.
+    fn make_ssh_key(
+        &self,
+        connection: &ConnectionName,
+        version: u32,
+        comment: &str,
+    ) -> impl Future<Output = Result<Option<String>>> + Send;
+
+    /// Destroys a version for good; one that is not there is as good as destroyed.
+    fn destroy_ssh_key(
+        &self,
+        connection: &ConnectionName,
+        version: u32,
+    ) -> impl Future<Output = Result<()>> + Send;
+
     /// The secret generated at deployment, good for `POST /tokens` until the first admin token.
     fn bootstrap(&self) -> impl Future<Output = Result<SecretString>> + Send;
 }

@@ -6,7 +6,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use nodeyard_domain::{connection::ConnectionName, ownership::DeploymentKey};
+use nodeyard_domain::{
+    connection::ConnectionName, host_key::first_host_key, id::NodeId, ownership::DeploymentKey,
+};
 use nodeyard_engine::{
     Clock,
     secrets::{Secrets, SecretsError},
@@ -28,6 +30,8 @@ type Cache = Arc<Mutex<HashMap<String, (Timestamp, String)>>>;
 #[derive(Clone, Default)]
 pub struct MemorySecrets {
     values: Arc<Mutex<HashMap<String, String>>>,
+    /// How many key pairs were made.
+    pairs: Arc<Mutex<u64>>,
     faults: Faults,
     /// What this process has read; without one, everything is read anew.
     cache: Option<(SimulatedClock, Cache)>,
@@ -51,7 +55,8 @@ impl MemorySecrets {
     /// The same secrets as a process sees them: with a short cache of its own, and with faults.
     pub fn for_process(&self, clock: &SimulatedClock, faults: Faults) -> Self {
         let cache = Some((clock.clone(), Cache::default()));
-        Self { values: Arc::clone(&self.values), faults, cache }
+        let (values, pairs) = (Arc::clone(&self.values), Arc::clone(&self.pairs));
+        Self { values, pairs, faults, cache }
     }
 
     pub fn put(&self, name: &str, value: &str) {
@@ -133,6 +138,39 @@ impl MemorySecrets {
     }
 }
 
+impl MemorySecrets {
+    /// No two pairs are the same, whether they are stored or not.
+    fn make_pair(
+        &self,
+        connection: &ConnectionName,
+        version: u32,
+    ) -> Result<Option<String>, SecretsError> {
+        if self.faults.hits(Fault::SecretsUnavailable) {
+            return Err(SecretsError::Unavailable("no answer".to_owned()));
+        }
+        let mut pairs = held(&self.pairs);
+        *pairs += 1;
+        let seed = DeploymentKey::new(*b"pairs of tests");
+        let pair = first_host_key(&seed, &NodeId::from_bits(u128::from(*pairs)), version);
+        let pair = pair.map_err(|error| SecretsError::Unavailable(error.to_string()))?;
+        let mut values = held(&self.values);
+        let name = key_name(connection, version);
+        if values.contains_key(&name) {
+            return Ok(None);
+        }
+        values.insert(name, pair.private);
+        if self.faults.hits(Fault::SecretsUnavailable) {
+            return Err(SecretsError::Unavailable("the answer was lost".to_owned()));
+        }
+        Ok(Some(pair.public.split_whitespace().take(2).collect::<Vec<_>>().join(" ")))
+    }
+
+    /// The private half of a version, without the port.
+    pub fn ssh_key_now(&self, connection: &ConnectionName, version: u32) -> Option<String> {
+        held(&self.values).get(&key_name(connection, version)).cloned()
+    }
+}
+
 fn token_name(connection: &ConnectionName) -> String {
     format!("connection/{connection}")
 }
@@ -182,6 +220,26 @@ impl Secrets for MemorySecrets {
         private: &SecretString,
     ) -> Result<(), SecretsError> {
         self.set(&key_name(connection, version), Some(private.expose_secret())).await
+    }
+
+    async fn make_ssh_key(
+        &self,
+        connection: &ConnectionName,
+        version: u32,
+        comment: &str,
+    ) -> Result<Option<String>, SecretsError> {
+        pause().await;
+        let made = self.make_pair(connection, version);
+        pause().await;
+        Ok(made?.map(|line| format!("{line} {comment}")))
+    }
+
+    async fn destroy_ssh_key(
+        &self,
+        connection: &ConnectionName,
+        version: u32,
+    ) -> Result<(), SecretsError> {
+        self.set(&key_name(connection, version), None).await
     }
 
     async fn bootstrap(&self) -> Result<SecretString, SecretsError> {

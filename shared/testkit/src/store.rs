@@ -1,6 +1,7 @@
 //! The job store in memory, for the worker. It keeps the same promises as the real one; the
 //! conformance suite holds both to them.
 
+mod rotations;
 mod runs;
 
 use std::{
@@ -17,6 +18,7 @@ use nodeyard_domain::{
     node::{Node, NodeStatus, Server},
     orphan::{Orphan, OrphanId, OrphanState},
     pace::Pace,
+    rotation::Rotation,
     run::Run,
     step::Decision,
     timeline::TimelineEntry,
@@ -57,6 +59,7 @@ fn check_size(key: &str, record: &impl serde::Serialize, limit: usize) -> Result
 #[derive(Debug, Default)]
 pub(crate) struct Items {
     pub jobs: BTreeMap<JobId, Job>,
+    pub rotations: BTreeMap<JobId, Rotation>,
     pub nodes: BTreeMap<NodeId, Node>,
     pub runs: BTreeMap<(JobId, u32), Run>,
     pub pins: HashMap<NodeId, HostPins>,
@@ -280,6 +283,7 @@ impl Items {
             .filter_map(|job| Some((job, look_at(job).filter(|at| *at <= before)?)))
             .map(|(job, look_at)| DueJob { id: job.id.clone(), look_at })
             .collect();
+        due.extend(self.due_rotations(before));
         due.sort_by_key(|job| job.look_at);
         due.truncate(limit);
         due
@@ -289,7 +293,10 @@ impl Items {
         // A commit or news in between have set another time, which goes first.
         let as_found = match self.swept.get(&job.id) {
             Some(again_at) => *again_at == job.look_at,
-            None => self.jobs.get(&job.id).and_then(Job::look_at) == Some(job.look_at),
+            None => {
+                let rotation = self.rotations.get(&job.id).and_then(Rotation::look_at);
+                self.jobs.get(&job.id).and_then(Job::look_at).or(rotation) == Some(job.look_at)
+            }
         };
         if as_found {
             self.swept.insert(job.id.clone(), again_at);
@@ -299,6 +306,11 @@ impl Items {
     /// News for a job that has not ended take its rest away.
     fn set_news(&mut self, job: &JobId, now: Timestamp) {
         if let Some(stored) = self.jobs.get_mut(job).filter(|job| !job.state.is_terminal()) {
+            stored.news_at = Some(now);
+            self.swept.remove(job);
+        }
+        let rotation = self.rotations.get_mut(job);
+        if let Some(stored) = rotation.filter(|stored| !stored.state.is_terminal()) {
             stored.news_at = Some(now);
             self.swept.remove(job);
         }

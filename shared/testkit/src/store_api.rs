@@ -52,6 +52,10 @@ impl Items {
             return accepted;
         }
         let job = &acceptance.job;
+        // Ids are not drawn twice: it is this very work, and its answer got lost.
+        if self.jobs.contains_key(&job.id) {
+            return Accepted::New;
+        }
         match &acceptance.new_node {
             Some(node) => {
                 self.nodes.insert(node.id.clone(), node.clone());
@@ -86,6 +90,9 @@ impl Items {
         now: Timestamp,
         audit: &AuditEntry,
     ) -> bool {
+        if self.rotations.contains_key(job) {
+            return self.request_end(job, if_version, now, audit);
+        }
         let Some(job) = self.jobs.get_mut(job) else { return false };
         let fits = if_version.is_none_or(|version| version == job.version);
         if job.state.is_terminal() || !fits {

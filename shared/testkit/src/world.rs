@@ -16,6 +16,7 @@ use nodeyard_domain::{
 use nodeyard_engine::{
     Clock as _, Driver,
     queue::WakeQueue as _,
+    rotation::{RotationAcceptance, RotationAccepted, RotationStore as _},
     store::{Acceptance, Accepted, ApiStore as _, AuditEntry, JobStore as _},
 };
 
@@ -71,6 +72,24 @@ impl World {
         let node = self.store.node(node).await.expect("memory store").expect("a node");
         let job = acceptance::on_node(job_id.clone(), kind, &node, "test", None, self.clock.now());
         (self.accept(job, None).await == Accepted::New).then_some(job_id)
+    }
+
+    /// Accepts a rotation of the connection's key, as the API does. `None` while another is open.
+    pub async fn rotate_key(&mut self) -> Option<JobId> {
+        let id = JobId::from_bits(self.next_bits());
+        let connection = self.store.connection(&name()).await.expect("memory store")?;
+        if connection.rotation.is_some() {
+            return None;
+        }
+        let now = self.clock.now();
+        let (rotation, connection) =
+            acceptance::rotation(id.clone(), &connection, "test", None, now);
+        let audit = self.audit(Action::ProviderRotateKey, &id);
+        let work = RotationAcceptance { rotation, connection, idempotency: None, audit };
+        let accepted = self.store.accept_rotation(&work).await.expect("memory store");
+        assert_eq!(accepted, RotationAccepted::New, "nothing stands against it");
+        self.wake(id.clone(), WakeReason::Due).await;
+        Some(id)
     }
 
     async fn accept(&self, job: Job, new_node: Option<Node>) -> Accepted {

@@ -42,6 +42,7 @@ pub fn result(ok: bool) -> RunResult {
         code: (!ok).then_some(Code::AnsibleHostFailed),
         message: String::new(),
         recap: Recap::default(),
+        key_version: None,
         readiness: vec![Finding {
             code: ReadinessCode::ServiceDown,
             ok,

@@ -158,7 +158,7 @@ impl World {
                 },
                 false => Outcome::NodeBusy,
             },
-            Effect::EnsureKey => Outcome::KeyReady,
+            Effect::EnsureKey => Outcome::KeyReady { version: 1 },
             Effect::EnsureGroup => Outcome::GroupReady { id: None },
             Effect::FindServer => self.find(&job),
             Effect::CreateServer { attempt, .. } => self.create(at, attempt, answer, scenario),

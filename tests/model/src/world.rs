@@ -147,7 +147,7 @@ impl World {
     /// The managed key was seen: the first create is what is to be done.
     fn with_key(mut self, scenario: &Scenario) -> Self {
         let effect = self.jobs[0].intent.as_ref().map_or(EffectId(0), |intent| intent.id);
-        let observation = Observation { effect, outcome: Outcome::KeyReady };
+        let observation = Observation { effect, outcome: Outcome::KeyReady { version: 1 } };
         let verdict = step(&self.jobs[0], observation, &scenario.policy(), self.clock());
         if let Verdict::Commit(decision) = verdict {
             let version = self.jobs[0].version + 1;

@@ -289,6 +289,19 @@ impl Secrets for World {
         panic!("the task writes no secret")
     }
 
+    async fn make_ssh_key(
+        &self,
+        _: &ConnectionName,
+        _: u32,
+        _: &str,
+    ) -> Result<Option<String>, SecretsError> {
+        panic!("the task writes no secret")
+    }
+
+    async fn destroy_ssh_key(&self, _: &ConnectionName, _: u32) -> Result<(), SecretsError> {
+        panic!("the task destroys no secret")
+    }
+
     async fn bootstrap(&self) -> Result<SecretString, SecretsError> {
         panic!("the task's role may not read the bootstrap secret")
     }

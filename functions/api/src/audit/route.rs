@@ -14,6 +14,7 @@ const ROUTES: &[(&str, &str, Action, ResourceKind)] = &[
     ("GET", "/providers/{name}/catalog", Action::ProviderRead, ResourceKind::Connection),
     ("PUT", "/providers/{name}", Action::ProviderConnect, ResourceKind::Connection),
     ("POST", "/providers/{name}/check", Action::ProviderCheck, ResourceKind::Connection),
+    ("POST", "/providers/{name}/rotate-key", Action::ProviderRotateKey, ResourceKind::Connection),
     ("DELETE", "/providers/{name}", Action::ProviderDisconnect, ResourceKind::Connection),
     ("GET", "/nodes", Action::NodeRead, ResourceKind::Node),
     ("GET", "/nodes/{id}", Action::NodeRead, ResourceKind::Node),

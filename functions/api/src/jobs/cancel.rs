@@ -8,8 +8,6 @@ use axum::{
 use http::{HeaderMap, StatusCode, header};
 use nodeyard_domain::{
     audit::{Action, Outcome},
-    job::Job,
-    step::is_cancellable,
     wake::WakeReason,
 };
 use nodeyard_engine::store::ApiStore;
@@ -19,6 +17,7 @@ use utoipa::ToSchema;
 use super::{
     conditional::{entity_tag, names_version},
     view::JobView,
+    work::Work,
 };
 use crate::{
     app::{Ports, Shared},
@@ -43,7 +42,7 @@ pub struct Cancelling {
 }
 
 /// Stop a job safely: a provisioning job is undone, a configuring one stops its run and leaves
-/// the server. A release cannot be cancelled.
+/// the server, a rotation leaves the nodes it has not come to. A release cannot be cancelled.
 #[utoipa::path(
     post, path = "/jobs/{id}/cancel", tag = "jobs",
     params(
@@ -65,33 +64,36 @@ pub async fn cancel_job<P: Ports>(
 ) -> Result<Response, Problem> {
     let Cancel {} = parse(&body)?;
     for _ in 0..ROUNDS {
-        let job = app.visible_job(&caller, &id).await?;
-        let fits = names_version(&headers, &header::IF_MATCH, job.version);
+        let job = app.visible_work(&caller, &id).await?;
+        if job.is_rotation() {
+            caller.require_admin()?;
+        }
+        let fits = names_version(&headers, &header::IF_MATCH, job.version());
         let conditional = headers.contains_key(header::IF_MATCH);
         if conditional && !fits {
-            let detail = format!("The job is in version {}.", job.version);
+            let detail = format!("The job is in version {}.", job.version());
             return Err(Problem::new(ApiCode::VersionMismatch, detail));
         }
-        if job.cancel_requested_at.is_some() && !job.state.is_terminal() {
+        if job.is_stopping() {
             return Ok(cancelling(&job));
         }
-        if !is_cancellable(&job) {
+        if !job.is_cancellable() {
             return Err(not_cancellable(&job));
         }
-        let audit = app.audit(&caller, &origin, Action::JobCancel, &job.id, Outcome::Accepted);
-        let version = conditional.then_some(job.version);
-        if app.store.request_cancel(&job.id, version, app.now(), &audit).await? {
-            app.wake(&job.id, WakeReason::Cancel).await;
+        let audit = app.audit(&caller, &origin, Action::JobCancel, job.id(), Outcome::Accepted);
+        let version = conditional.then_some(job.version());
+        if app.store.request_cancel(job.id(), version, app.now(), &audit).await? {
+            app.wake(job.id(), WakeReason::Cancel).await;
             return Ok(cancelling(&job));
         }
     }
     Err(Problem::new(ApiCode::EditConflict, "The job changes quickly at present; try again."))
 }
 
-fn not_cancellable(job: &Job) -> Problem {
-    let detail = if job.state.is_terminal() {
+fn not_cancellable(job: &Work) -> Problem {
+    let detail = if job.has_ended() {
         "The job has ended."
-    } else if job.phase == nodeyard_domain::job::Phase::Undo {
+    } else if job.is_undone() {
         "The job is being undone already."
     } else {
         "A release cannot be cancelled."
@@ -99,12 +101,12 @@ fn not_cancellable(job: &Job) -> Problem {
     Problem::new(ApiCode::NotCancellable, detail)
 }
 
-fn cancelling(job: &Job) -> Response {
+fn cancelling(job: &Work) -> Response {
     let headers = [
-        (header::LOCATION, format!("/jobs/{}", job.id).parse()),
-        (header::ETAG, Ok(entity_tag(job.version))),
+        (header::LOCATION, format!("/jobs/{}", job.id()).parse()),
+        (header::ETAG, Ok(entity_tag(job.version()))),
     ];
-    let body = Json(Cancelling { job: JobView::from(job) });
+    let body = Json(Cancelling { job: job.view() });
     let mut response = (StatusCode::ACCEPTED, body).into_response();
     for (name, value) in headers {
         if let Ok(value) = value {

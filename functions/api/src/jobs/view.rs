@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use nodeyard_domain::{
     code::Retry,
     job::{Job, JobError, JobKind, JobState, ParkReason, Phase, Step},
+    rotation::{Listed, ListedReason, Rotation, RotationStep},
     run::Recap,
     timeline::{Source, TimelineEntry},
 };
@@ -20,13 +21,13 @@ pub struct JobView {
     #[schema(example = "job-0123456789abcdef0123456789abcdef")]
     id: String,
     #[schema(schema_with = names::job_kind)]
-    kind: JobKind,
+    kind: KindWord,
     #[schema(schema_with = names::job_state)]
     state: JobState,
     /// The job has ended and will not change any more.
     done: bool,
     #[schema(schema_with = names::step)]
-    step: Step,
+    step: StepWord,
     #[schema(schema_with = names::phase)]
     phase: Phase,
     /// A rough share of the way, in percent.
@@ -39,7 +40,10 @@ pub struct JobView {
     error: Option<JobErrorView>,
     /// Ansible's recap of the last run that ended.
     result: Option<RecapView>,
-    node_id: String,
+    /// Absent for a `key_rotation`, which is on a connection.
+    node_id: Option<String>,
+    /// What a `key_rotation` has come to.
+    rotation: Option<RotationView>,
     connection: String,
     /// The name of the token that asked for the job.
     actor: String,
@@ -52,6 +56,61 @@ pub struct JobView {
     #[schema(value_type = String, format = DateTime)]
     deadline_at: Timestamp,
     links: JobLinks,
+}
+
+/// What kinds of jobs are called.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum KindWord {
+    OnNode(JobKind),
+    OnConnection(&'static str),
+}
+
+/// What steps of jobs are called.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum StepWord {
+    OnNode(Step),
+    Rotation(RotationStep),
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Rotation)]
+pub struct RotationView {
+    /// The version of the managed key that is made.
+    key_version: u32,
+    /// Nodes that let that version in and no other, by this rotation.
+    done: u32,
+    /// Nodes that are being configured for it.
+    open: usize,
+    /// How many nodes keep an older version for now. The next job on each of them catches up.
+    listed_total: u32,
+    /// The first of them; all are in the timeline.
+    listed: Vec<ListedView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListedNode)]
+pub struct ListedView {
+    node_id: String,
+    #[schema(schema_with = names::listed_reason)]
+    reason: ListedReason,
+}
+
+impl From<&Rotation> for RotationView {
+    fn from(rotation: &Rotation) -> Self {
+        let listed = |listed: &Listed| ListedView {
+            node_id: listed.node_id.to_string(),
+            reason: listed.reason,
+        };
+        Self {
+            key_version: rotation.key_version,
+            done: rotation.done,
+            open: rotation.opened.len(),
+            listed_total: rotation.listed_total,
+            listed: rotation.listed.iter().map(listed).collect(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -85,7 +144,7 @@ pub struct RecapView {
 pub struct JobLinks {
     #[serde(rename = "self")]
     this: String,
-    node: String,
+    node: Option<String>,
     timeline: String,
     log: String,
 }
@@ -114,17 +173,18 @@ impl From<&Job> for JobView {
         let this = format!("/jobs/{}", job.id);
         Self {
             id: job.id.to_string(),
-            kind: job.kind,
+            kind: KindWord::OnNode(job.kind),
             state: job.state,
             done: job.state.is_terminal(),
-            step: job.step,
+            step: StepWord::OnNode(job.step),
             phase: job.phase,
             progress: job.progress(),
             waiting_on: job.waiting_on,
             attempts: job.attempt,
             error: job.error.as_ref().map(JobErrorView::from),
             result: job.recap.map(RecapView::from),
-            node_id: job.node_id.to_string(),
+            node_id: Some(job.node_id.to_string()),
+            rotation: None,
             connection: job.connection.to_string(),
             actor: job.actor.clone(),
             created_at: job.created_at,
@@ -132,7 +192,40 @@ impl From<&Job> for JobView {
             finished_at: job.finished_at,
             deadline_at: job.deadline_at,
             links: JobLinks {
-                node: format!("/nodes/{}", job.node_id),
+                node: Some(format!("/nodes/{}", job.node_id)),
+                timeline: format!("{this}/timeline"),
+                log: format!("{this}/log"),
+                this,
+            },
+        }
+    }
+}
+
+impl From<&Rotation> for JobView {
+    fn from(rotation: &Rotation) -> Self {
+        let this = format!("/jobs/{}", rotation.id);
+        Self {
+            id: rotation.id.to_string(),
+            kind: KindWord::OnConnection(names::KEY_ROTATION),
+            state: rotation.state,
+            done: rotation.state.is_terminal(),
+            step: StepWord::Rotation(rotation.step),
+            phase: Phase::Forward,
+            progress: rotation.progress(),
+            waiting_on: rotation.waiting_on,
+            attempts: 0,
+            error: rotation.error.as_ref().map(JobErrorView::from),
+            result: None,
+            node_id: None,
+            rotation: Some(RotationView::from(rotation)),
+            connection: rotation.connection.to_string(),
+            actor: rotation.actor.clone(),
+            created_at: rotation.created_at,
+            updated_at: rotation.updated_at,
+            finished_at: rotation.finished_at,
+            deadline_at: rotation.deadline_at,
+            links: JobLinks {
+                node: None,
                 timeline: format!("{this}/timeline"),
                 log: format!("{this}/log"),
                 this,

@@ -44,6 +44,8 @@ pub struct NodeView {
     /// How to log in; only in the answer for one node, once the server's host key is pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
     ssh: Option<SshView>,
+    /// The oldest version of the managed SSH key that the node may still let in.
+    ssh_key_version: u32,
     open_job: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -179,6 +181,7 @@ impl NodeView {
             spread: spec.spread,
             readiness: readiness(node),
             ssh: pins.and_then(|pins| ssh(node, pins)),
+            ssh_key_version: node.key_version,
             open_job: open_job.map(ToString::to_string),
             created_at: node.created_at,
             updated_at: node.updated_at,

@@ -169,6 +169,8 @@ impl<P: Ports> App<P> {
             reason: None,
             permission: Permission::Unknown,
             key: known.and_then(|known| known.key.clone()),
+            retired: known.map(|known| known.retired.clone()).unwrap_or_default(),
+            rotation: known.and_then(|known| known.rotation.clone()),
             max_nodes: wanted.max_nodes,
             max_monthly: wanted.max_monthly,
             rate_budget: None,
@@ -199,6 +201,7 @@ impl<P: Ports> App<P> {
     /// Wakes the jobs that wait for a token. What fails is only logged: the sweep looks at parked
     /// jobs as well, only later.
     pub(super) async fn resume_parked(&self, name: &ConnectionName) {
+        self.resume_rotation(name).await;
         let filter = JobFilter {
             state: Some(JobState::Running),
             node: None,

@@ -34,6 +34,11 @@ pub async fn delete_provider<P: Ports>(
         return Err(Problem::new(ApiCode::ConnectionInUse, detail)
             .guided("Release its nodes first: DELETE /nodes/{id}."));
     }
+    if let Some(open) = &connection.rotation {
+        let detail = "A rotation of its key is open.";
+        return Err(Problem::new(ApiCode::ConnectionInUse, detail)
+            .guided(format!("Wait for /jobs/{open}, or cancel it.")));
+    }
     // The token first: a record without one can be deleted again, a token without one cannot.
     match app.secrets.delete_provider_token(&connection.name).await {
         Ok(()) | Err(SecretsError::Missing(_)) => {}

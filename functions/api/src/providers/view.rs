@@ -85,6 +85,8 @@ pub struct ConnectionView {
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     links: ConnectionLinks,
+    /// The open `key_rotation`.
+    rotation: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -138,6 +140,7 @@ impl From<&Connection> for ConnectionView {
                 nodes: format!("/nodes?connection={}", connection.name),
                 this,
             },
+            rotation: connection.rotation.as_ref().map(ToString::to_string),
         }
     }
 }

@@ -21,10 +21,10 @@ const MAX_TRIES: usize = 4;
 const JOB_WRITE: usize = 0;
 
 #[derive(Serialize, Deserialize)]
-struct IdempotencyRow {
-    job_id: JobId,
-    body: String,
-    expires_at: i64,
+pub(super) struct IdempotencyRow {
+    pub(super) job_id: JobId,
+    pub(super) body: String,
+    pub(super) expires_at: i64,
 }
 
 /// How the node stands to a job that wants it.

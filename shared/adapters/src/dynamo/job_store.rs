@@ -19,7 +19,7 @@ use super::{
     index,
     keys::{Item, Key, exact_seconds},
     node_change,
-    row::{JobRow, NodeRow, child_expiry, item, read, unreadable, value},
+    row::{JobRow, NodeRow, child_expiry, is_rotation, item, read, unreadable, value},
     table::{Transacted, Wrote},
     text::Text,
 };
@@ -32,6 +32,8 @@ const MAX_KEEPS: usize = 8;
 impl DynamoStore {
     pub(super) async fn read_job(&self, id: &JobId) -> Result<Option<Job>> {
         let found = self.table.get(&Key::job(id)).await?;
+        // A rotation stands at the place of a job.
+        let found = found.filter(|item| !is_rotation(item));
         found.map(|item| read::<JobRow>(item).map(JobRow::into_job)).transpose()
     }
 }
@@ -215,7 +217,7 @@ pub(super) fn connection_write(connection: &Connection) -> Result<Write> {
     Ok(Write::put(key.clone(), item(&key, &row)?).require(as_read))
 }
 
-fn count(item: &Item, name: &str) -> Option<u32> {
+pub(super) fn count(item: &Item, name: &str) -> Option<u32> {
     item.get(name).map(AttributeValue::as_n)?.ok()?.parse().ok()
 }
 

@@ -3,6 +3,7 @@
 //! | item | `pk` | `sk` | lives |
 //! | --- | --- | --- | --- |
 //! | job | `JOB#<id>` | `JOB` | 90 days after its end |
+//! | rotation of a connection's key | `JOB#<id>` | `JOB` | 90 days after its end |
 //! | timeline entry | `JOB#<id>` | `T#<time>#<writer>` | 120 days |
 //! | log piece, compressed | `JOB#<id>` | `L#<run>#<sequence>` | 120 days |
 //! | run | `JOB#<id>` | `RUN#<number>` | 120 days |
@@ -42,6 +43,7 @@ mod log_text;
 mod node_change;
 mod orphan_store;
 mod pace;
+mod rotation;
 mod row;
 mod run_store;
 mod table;

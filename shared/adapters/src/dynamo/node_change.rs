@@ -49,6 +49,9 @@ pub(super) fn write(
         let run = run.as_ref().map(|run| value(&key, &Text(run))).transpose()?;
         write = write.set_or_remove("last_run", run);
     }
+    if let Some(version) = change.key_version {
+        write = write.set("key_version", number(version));
+    }
     if change.close_job {
         write = close(write, node, job);
     }

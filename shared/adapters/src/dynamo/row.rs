@@ -2,6 +2,7 @@
 
 mod job;
 mod node;
+mod rotation;
 mod run;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -12,6 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub(super) use self::{
     job::JobRow,
     node::{NodeRow, due_place},
+    rotation::{RotationRow, is_rotation},
     run::RunRow,
 };
 use super::keys::{Item, Key};

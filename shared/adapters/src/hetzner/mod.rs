@@ -37,8 +37,8 @@ use nodeyard_domain::{
 use nodeyard_engine::{
     Clock,
     provider::{
-        ACTIONS_PER_CALL, ActionState, Catalogue, CreateServer, CreatedServer, FoundServer, Lookup,
-        NODES_PER_LISTING, Provider, ProviderCheck, Remains, TokenReport,
+        ACTIONS_PER_CALL, ActionState, Catalogue, CreateServer, CreatedServer, FoundServer,
+        KeyUpload, Lookup, NODES_PER_LISTING, Provider, ProviderCheck, Remains, TokenReport,
     },
     secrets::Secrets,
 };
@@ -106,6 +106,21 @@ impl<S: Secrets> HetznerProvider<S> {
 impl<S: Secrets> Provider for HetznerProvider<S> {
     async fn sees_key(&self, connection: &Connection, key: &ManagedKey) -> Result<bool> {
         marker::sees_key(&mut self.session(connection, 1).await?, key).await
+    }
+
+    async fn upload_key(
+        &self,
+        connection: &Connection,
+        name: &str,
+        public_key: &str,
+    ) -> Result<KeyUpload> {
+        let mut session = self.session(connection, managed_key::UPLOAD_CALLS).await?;
+        managed_key::upload(&mut session, connection, name, public_key).await
+    }
+
+    async fn remove_key(&self, connection: &Connection, public_key: &str) -> Result<bool> {
+        let mut session = self.session(connection, managed_key::REMOVAL_CALLS).await?;
+        managed_key::remove(&mut session, connection, public_key).await
     }
 
     async fn create_group(

@@ -45,6 +45,8 @@ pub async fn bare() -> Stack {
         reason: None,
         permission: Permission::ReadWrite,
         key: None,
+        retired: Vec::new(),
+        rotation: None,
         max_nodes: None,
         max_monthly: None,
         rate_budget: None,

@@ -40,8 +40,9 @@ const MAX_TURNED_AWAY: u32 = 3;
 
 pub(super) fn ensure_key(next: &mut Transition<'_>, outcome: Outcome) {
     match outcome {
-        Outcome::KeyReady => {
+        Outcome::KeyReady { version } => {
             next.note("managed SSH key is there");
+            take_key(next, version);
             if next.job.spread && next.job.placement_group.is_none() {
                 next.go(Step::EnsureGroup, Effect::EnsureGroup, 0);
             } else {
@@ -52,6 +53,15 @@ pub(super) fn ensure_key(next: &mut Transition<'_>, outcome: Outcome) {
         Outcome::Failed(failure) => next.provider_failed(&failure),
         _ => next.keep_time(),
     }
+}
+
+/// The body of every create from here on lets this version in. It is on the node's record before the
+/// first create is sent; where one was sent with another version, the older one stays there.
+fn take_key(next: &mut Transition<'_>, version: u32) {
+    let before = next.job.key_version;
+    let oldest = if next.job.attempt == 0 { version } else { version.min(before) };
+    next.job.key_version = version;
+    next.node.key_version = Some(oldest);
 }
 
 pub(super) fn ensure_group(next: &mut Transition<'_>, outcome: Outcome) {

@@ -161,6 +161,8 @@ fn seen_stopped(next: &mut Transition<'_>) {
 
 fn finished(next: &mut Transition<'_>, result: RunResult) {
     next.job.recap = Some(result.recap);
+    // However the run ended: what was proved by a login is so.
+    next.node.key_version = result.key_version;
     if !result.readiness.is_empty() {
         next.node.readiness = Some((result.readiness.clone(), result.finished_at));
     }

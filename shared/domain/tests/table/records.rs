@@ -97,6 +97,7 @@ pub fn finished(code: Option<Code>, probes_passed: bool) -> Outcome {
         code,
         message: "message".into(),
         recap: Recap { ok: 5, changed: 2, ..Recap::default() },
+        key_version: None,
         readiness: vec![Finding {
             code: ReadinessCode::ServiceDown,
             ok: probes_passed,
@@ -122,7 +123,7 @@ pub fn outcomes() -> Vec<Outcome> {
         taken(None, Some(active_run(other_job()))),
         Outcome::NodeTaken { server: None, attempts: 0, run: None },
         Outcome::NodeBusy,
-        Outcome::KeyReady,
+        Outcome::KeyReady { version: 1 },
         Outcome::GroupReady { id: Some(5) },
         Outcome::GroupReady { id: None },
         Outcome::ClaimFound,

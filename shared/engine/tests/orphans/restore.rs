@@ -112,6 +112,12 @@ impl Secrets for WhileConfirmed<'_> {
     async fn put_ssh_key(&self, _: &ConnectionName, _: u32, _: &SecretString) -> Secret<()> {
         unreachable!("the check stores no secret")
     }
+    async fn make_ssh_key(&self, _: &ConnectionName, _: u32, _: &str) -> Secret<Option<String>> {
+        unreachable!("the check makes no key")
+    }
+    async fn destroy_ssh_key(&self, _: &ConnectionName, _: u32) -> Secret<()> {
+        unreachable!("the check destroys no key")
+    }
     async fn bootstrap(&self) -> Secret<SecretString> {
         unreachable!("the check is no caller")
     }

@@ -87,6 +87,8 @@ pub(super) fn connection(name: &str) -> Connection {
         reason: None,
         permission: Permission::ReadWrite,
         key: None,
+        retired: Vec::new(),
+        rotation: None,
         max_nodes: Some(3),
         max_monthly: Some(12.34),
         rate_budget: None,
@@ -217,6 +219,7 @@ pub(super) fn result(message: &str) -> RunResult {
         message: message.to_owned(),
         recap: Recap { ok: 3, ..Recap::default() },
         readiness: Vec::new(),
+        key_version: None,
         finished_at: later(30),
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use hetzner_sim::world::{
     label::Selector,
-    operation::{Kind, ListQuery, Operation, PlacementGroupDraft, ServerDraft},
+    operation::{Kind, ListQuery, Operation, PlacementGroupDraft, ServerDraft, SshKeyDraft},
+    ssh_key,
 };
 use nodeyard_domain::{
     connection::{Connection, ConnectionName, ManagedKey},
@@ -15,7 +16,7 @@ use nodeyard_domain::{
     pace::SeenRate,
 };
 use nodeyard_engine::provider::{
-    ACTIONS_PER_CALL, ActionState, CreateServer, CreatedServer, FoundServer, Lookup,
+    ACTIONS_PER_CALL, ActionState, CreateServer, CreatedServer, FoundServer, KeyUpload, Lookup,
     NODES_PER_LISTING, Provider, Remains,
 };
 
@@ -26,6 +27,11 @@ type Result<T> = std::result::Result<T, ProviderFailure>;
 
 fn named(name: &str) -> ListQuery {
     ListQuery { name: Some(name.to_owned()), per_page: 50, ..ListQuery::default() }
+}
+
+fn by_fingerprint(fingerprint: &str) -> Operation {
+    let fingerprint = Some(fingerprint.to_owned());
+    Operation::List(Kind::SshKey, ListQuery { fingerprint, ..ListQuery::default() })
 }
 
 fn draft(body: &CreateServer) -> Operation {
@@ -86,6 +92,49 @@ impl Provider for MemoryProvider {
     async fn sees_key(&self, on: &Connection, key: &ManagedKey) -> Result<bool> {
         let operation = Operation::Get(Kind::SshKey, key.provider_id);
         Ok(self.session(on, 1).await?.look(&operation, view::nothing).await?.is_some())
+    }
+
+    async fn upload_key(&self, on: &Connection, name: &str, public_key: &str) -> Result<KeyUpload> {
+        let mut session = self.session(on, 4).await?;
+        let generation = session.generation();
+        if !session.sees_marker().await? {
+            return Ok(KeyUpload::MarkerMissing);
+        }
+        let Some(fingerprint) = ssh_key::fingerprint(public_key) else {
+            let (class, message) = (FailureClass::Invalid, "no OpenSSH public key");
+            return Err(ProviderFailure::new(class, "invalid_key", message));
+        };
+        let found = session.read(&by_fingerprint(&fingerprint), view::keys).await?;
+        session.same_token(generation)?;
+        let provider_id = match found.first() {
+            Some(key) => key.id,
+            None => {
+                let draft = SshKeyDraft {
+                    name: name.to_owned(),
+                    public_key: public_key.to_owned(),
+                    labels: BTreeMap::new(),
+                };
+                let made = session.write(&Operation::CreateSshKey(draft), view::keys).await?;
+                unreadable_if_absent(made.first().map(|key| key.id))?
+            }
+        };
+        Ok(KeyUpload::Ready { provider_id, fingerprint })
+    }
+
+    async fn remove_key(&self, on: &Connection, public_key: &str) -> Result<bool> {
+        let mut session = self.session(on, 3).await?;
+        let generation = session.generation();
+        if !session.sees_marker().await? {
+            return Ok(false);
+        }
+        let Some(fingerprint) = ssh_key::fingerprint(public_key) else { return Ok(true) };
+        let found = session.read(&by_fingerprint(&fingerprint), view::keys).await?;
+        session.same_token(generation)?;
+        let Some(key) = found.first() else { return Ok(true) };
+        match session.write(&Operation::Delete(Kind::SshKey, key.id), view::nothing).await {
+            Err(failure) if failure.class != FailureClass::NotFound => Err(failure),
+            _ => Ok(true),
+        }
     }
 
     async fn create_group(&self, on: &Connection, name: &str, deployment: &str) -> Result<u64> {

@@ -148,6 +148,7 @@ fn result(code: Option<Code>, finished_at: Timestamp) -> RunResult {
         message: code.map(|code| code.as_str().to_owned()).unwrap_or_default(),
         recap: Recap { ok: 10, changed: 3, failed: u32::from(code.is_some()), ..Recap::default() },
         readiness: if code.is_none() { vec![finding] } else { Vec::new() },
+        key_version: None,
         finished_at,
     }
 }

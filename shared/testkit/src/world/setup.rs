@@ -144,6 +144,8 @@ pub fn connection(now: Timestamp, key: ManagedKey) -> Connection {
         reason: None,
         permission: Permission::ReadWrite,
         key: Some(key),
+        retired: Vec::new(),
+        rotation: None,
         max_nodes: None,
         max_monthly: None,
         rate_budget: None,

@@ -26,7 +26,7 @@ fn a_commit_is_lost_before_or_after_its_effect() {
         let mut bench = Bench::new();
         let loaded = provisioned(&mut bench);
         let effect = loaded.job.intent.as_ref().unwrap().id;
-        let observation = Observation { effect, outcome: Outcome::KeyReady };
+        let observation = Observation { effect, outcome: Outcome::KeyReady { version: 1 } };
         let now = bench.world.clock.now();
         let Verdict::Commit(decision) = step(&loaded.job, observation, &Policy::default(), now)
         else {
@@ -101,7 +101,7 @@ fn without_a_fence_or_with_its_loss_unsaid_a_stale_commit_seems_done() {
         let mut bench = defect.map_or_else(Bench::new, Bench::lacking);
         let loaded = provisioned(&mut bench);
         let effect = loaded.job.intent.as_ref().unwrap().id;
-        let observation = Observation { effect, outcome: Outcome::KeyReady };
+        let observation = Observation { effect, outcome: Outcome::KeyReady { version: 1 } };
         let now = bench.world.clock.now();
         let Verdict::Commit(decision) = step(&loaded.job, observation, &Policy::default(), now)
         else {

@@ -57,7 +57,7 @@ fn answer(effect: &Effect, job: &Job, node: &Node) -> Outcome {
             attempts: node.attempts,
             run: node.last_run.clone(),
         },
-        Effect::EnsureKey => Outcome::KeyReady,
+        Effect::EnsureKey => Outcome::KeyReady { version: 1 },
         Effect::EnsureGroup => Outcome::GroupReady { id: Some(9) },
         Effect::FindServer => Outcome::ServerAbsent,
         Effect::CreateServer { attempt, .. } => {

@@ -39,6 +39,7 @@ pub fn finished(code: Option<Code>) -> Outcome {
         code,
         message: "message".into(),
         recap: Recap { ok: 40, changed: 12, failed: 0, unreachable: 0, skipped: 3 },
+        key_version: None,
         readiness: vec![
             Finding {
                 code: ReadinessCode::ServiceDown,
@@ -75,7 +76,7 @@ type Scripts = Vec<(&'static str, Script)>;
 
 /// Up to the first create, through a group where one is wanted.
 fn at_create(rich: bool) -> Script {
-    let keyed = Script::provision(rich).tell(Outcome::KeyReady);
+    let keyed = Script::provision(rich).tell(Outcome::KeyReady { version: 1 });
     if rich { keyed.tell(Outcome::GroupReady { id: Some(9) }) } else { keyed }
 }
 
@@ -113,7 +114,7 @@ fn provisions(rich: bool) -> Scripts {
         ("ready", at_run(rich).tell(finished(None))),
     ];
     if rich {
-        all.push(("group", Script::provision(rich).tell(Outcome::KeyReady)));
+        all.push(("group", Script::provision(rich).tell(Outcome::KeyReady { version: 1 })));
     }
     let action_failed =
         Outcome::ActionFailed { code: "action_failed".into(), message: "message".into() };

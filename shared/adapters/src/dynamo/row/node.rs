@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use nodeyard_domain::{
+    connection::keys::{first_key_version, is_first_key_version},
     id::{JobId, NodeId},
     node::{Node, NodeStatus, RunRef, Server},
     placement::Price,
@@ -47,6 +48,8 @@ pub(in crate::dynamo) struct NodeRow {
     cleanup_tries: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_run: Option<Text<RunRef>>,
+    #[serde(default = "first_key_version", skip_serializing_if = "is_first_key_version")]
+    key_version: u32,
     created_at: Timestamp,
     updated_at: Timestamp,
     list_pk: String,
@@ -76,6 +79,7 @@ impl NodeRow {
             release_at: node.release_at,
             cleanup_tries: node.cleanup_tries,
             last_run: node.last_run.map(Text),
+            key_version: node.key_version,
             created_at: node.created_at,
             updated_at: node.updated_at,
         };
@@ -103,6 +107,7 @@ impl NodeRow {
             release_at: self.release_at,
             cleanup_tries: self.cleanup_tries,
             last_run: self.last_run.map(|text| text.0),
+            key_version: self.key_version,
             created_at: self.created_at,
             updated_at: self.updated_at,
         }
@@ -170,6 +175,7 @@ mod tests {
             server_type: None,
             location: None,
         });
+        node.key_version = 7;
         node.last_run = Some(RunRef { job_id: JobId::from_bits(1), number: 3, active: true });
         let back = read::<NodeRow>(NodeRow::item(&node).unwrap()).unwrap().into_node();
         assert_eq!(back, node);

@@ -90,6 +90,17 @@ impl Secrets for Vault {
     async fn put_ssh_key(&self, _: &ConnectionName, _: u32, _: &SecretString) -> SecretResult<()> {
         missing()
     }
+    async fn make_ssh_key(
+        &self,
+        _: &ConnectionName,
+        _: u32,
+        _: &str,
+    ) -> SecretResult<Option<String>> {
+        missing()
+    }
+    async fn destroy_ssh_key(&self, _: &ConnectionName, _: u32) -> SecretResult<()> {
+        missing()
+    }
     async fn bootstrap(&self) -> SecretResult<SecretString> {
         missing()
     }
@@ -139,6 +150,8 @@ fn connection() -> Connection {
         reason: None,
         permission: Permission::ReadWrite,
         key: Some(managed_key()),
+        retired: Vec::new(),
+        rotation: None,
         max_nodes: None,
         max_monthly: None,
         rate_budget: None,

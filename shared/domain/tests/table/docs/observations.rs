@@ -34,7 +34,7 @@ const OVERRIDING: &[Phrase] = &[
 ];
 
 const ACQUIRING: &[Phrase] = &[
-    ("key_ready", |case| *case.outcome == Outcome::KeyReady),
+    ("key_ready", |case| *case.outcome == Outcome::KeyReady { version: 1 }),
     ("group_ready", |case| matches!(case.outcome, Outcome::GroupReady { .. })),
     ("created", |case| case.current && made(case).is_some()),
     ("refused for its placement group", is_about_group),

@@ -18,7 +18,7 @@ use crate::records::{
 #[test]
 fn a_node_gets_ready() {
     let walk = Walk::of(JobKind::NodeProvision).tell_all([
-        Outcome::KeyReady,
+        Outcome::KeyReady { version: 1 },
         created(1),
         Outcome::RunStarted,
         Outcome::ActionRunning,
@@ -48,7 +48,7 @@ fn a_node_gets_ready() {
 fn a_lost_answer_is_looked_up_and_adopted_never_repeated() {
     let initializing = ServerStatus::Other("initializing".into());
     let walk = Walk::of(JobKind::NodeProvision).tell_all([
-        Outcome::KeyReady,
+        Outcome::KeyReady { version: 1 },
         failed(FailureClass::Unknown),
         Outcome::ServerAbsent,
         found(Ownership::Current, initializing),
@@ -63,7 +63,7 @@ fn a_lost_answer_is_looked_up_and_adopted_never_repeated() {
 #[test]
 fn an_absent_name_is_believed_only_after_the_settle_time() {
     let settle_secs = Policy::default().settle_secs;
-    let lost = [Outcome::KeyReady, failed(FailureClass::Unknown)];
+    let lost = [Outcome::KeyReady { version: 1 }, failed(FailureClass::Unknown)];
     let walk = Walk::of(JobKind::NodeProvision).tell_all(lost);
     let early = walk.clone().after(settle_secs - 1).tell(Outcome::ServerAbsent);
     assert_eq!((early.job.step, early.due_secs()), (Step::FindServer, 1));
@@ -79,7 +79,7 @@ fn an_absent_name_is_believed_only_after_the_settle_time() {
 
 #[test]
 fn a_claim_whose_maker_is_silent_is_looked_for_whatever_is_told() {
-    let mut walk = Walk::of(JobKind::NodeProvision).tell(Outcome::KeyReady);
+    let mut walk = Walk::of(JobKind::NodeProvision).tell(Outcome::KeyReady { version: 1 });
     walk.job.sent_at = walk.job.intent.as_ref().map(|intent| intent.id);
     let Outcome::Failed(refused) = failed(FailureClass::Quota) else { panic!("a failure") };
     // A budget's refusal says nothing of the POST that somebody else has sent.
@@ -96,7 +96,7 @@ fn a_claim_whose_maker_is_silent_is_looked_for_whatever_is_told() {
 #[test]
 fn a_foreign_name_is_terminal_and_nothing_is_deleted() {
     let walk = Walk::of(JobKind::NodeProvision).tell_all([
-        Outcome::KeyReady,
+        Outcome::KeyReady { version: 1 },
         failed(FailureClass::NameTaken),
         found(Ownership::Foreign, ServerStatus::Running),
     ]);
@@ -107,7 +107,7 @@ fn a_foreign_name_is_terminal_and_nothing_is_deleted() {
 
 #[test]
 fn a_late_create_answer_is_never_lost() {
-    let lost = [Outcome::KeyReady, failed(FailureClass::Unknown)];
+    let lost = [Outcome::KeyReady { version: 1 }, failed(FailureClass::Unknown)];
     let walk = Walk::of(JobKind::NodeProvision).tell_all(lost);
     let late = Observation { effect: EffectId(2), outcome: created(1) };
     let Verdict::Commit(decision) = step(&walk.job, late, &Policy::default(), walk.now) else {
@@ -125,7 +125,7 @@ fn an_ended_job_gives_a_server_it_does_not_know_to_its_node() {
         step(&walk.job, late, &Policy::default(), walk.now)
     };
     let ready = Walk::of(JobKind::NodeProvision).tell_all([
-        Outcome::KeyReady,
+        Outcome::KeyReady { version: 1 },
         created(1),
         Outcome::RunStarted,
         Outcome::ActionSucceeded,
@@ -182,7 +182,7 @@ fn a_group_that_refuses_is_followed_by_the_next_and_then_by_none() {
     let mut job = accepted(JobKind::NodeProvision);
     job.spread = true;
     let in_group = |id| Outcome::GroupReady { id: Some(id) };
-    let mut walk = Walk::from(job).tell_all([Outcome::KeyReady, in_group(5)]);
+    let mut walk = Walk::from(job).tell_all([Outcome::KeyReady { version: 1 }, in_group(5)]);
     assert_eq!(walk.steps, [Step::EnsureKey, Step::EnsureGroup, Step::CreateServer]);
     assert_eq!((group_asked_for(&walk), walk.job.attempt), (Some(5), 1));
     for (attempt, id) in [(2, 6), (3, 7)] {
@@ -203,7 +203,8 @@ fn a_group_that_refuses_is_followed_by_the_next_and_then_by_none() {
 fn where_no_group_can_be_had_the_server_goes_without() {
     let mut job = accepted(JobKind::NodeProvision);
     job.spread = true;
-    let walk = Walk::from(job).tell_all([Outcome::KeyReady, Outcome::GroupReady { id: None }]);
+    let walk = Walk::from(job)
+        .tell_all([Outcome::KeyReady { version: 1 }, Outcome::GroupReady { id: None }]);
     assert_eq!((walk.job.step, group_asked_for(&walk)), (Step::CreateServer, None));
     // The next attempt does not ask for one either.
     let walk = walk.tell(failed(FailureClass::NoCapacity));
@@ -212,12 +213,12 @@ fn where_no_group_can_be_had_the_server_goes_without() {
 
 #[test]
 fn a_key_that_is_gone_is_prepared_anew_and_not_without_end() {
-    let mut walk = Walk::of(JobKind::NodeProvision).tell(Outcome::KeyReady);
+    let mut walk = Walk::of(JobKind::NodeProvision).tell(Outcome::KeyReady { version: 1 });
     for turned_away in 1..=3 {
         walk = walk.tell(failed(FailureClass::NotFound));
         assert_eq!((walk.job.step, walk.job.turned_away), (Step::EnsureKey, turned_away));
         assert_eq!(walk.due_secs(), Policy::default().busy_secs);
-        walk = walk.tell(Outcome::KeyReady);
+        walk = walk.tell(Outcome::KeyReady { version: 1 });
         assert_eq!(walk.job.step, Step::CreateServer);
     }
     walk = walk.tell(failed(FailureClass::NotFound));
@@ -228,7 +229,7 @@ fn a_key_that_is_gone_is_prepared_anew_and_not_without_end() {
 /// A walk up to the create's action.
 fn coming_up() -> Walk {
     Walk::of(JobKind::NodeProvision).tell_all([
-        Outcome::KeyReady,
+        Outcome::KeyReady { version: 1 },
         created(1),
         Outcome::RunStarted,
         Outcome::ActionRunning,
@@ -239,8 +240,11 @@ fn coming_up() -> Walk {
 fn the_first_look_is_at_the_time_that_was_learnt() {
     let learnt =
         Outcome::Created { server: server(1, 1), action_id: Some(2), expect_secs: Some(40) };
-    let walk =
-        Walk::of(JobKind::NodeProvision).tell_all([Outcome::KeyReady, learnt, Outcome::RunStarted]);
+    let walk = Walk::of(JobKind::NodeProvision).tell_all([
+        Outcome::KeyReady { version: 1 },
+        learnt,
+        Outcome::RunStarted,
+    ]);
     assert_eq!((walk.job.step, walk.due_secs()), (Step::AwaitServer, 40));
 }
 

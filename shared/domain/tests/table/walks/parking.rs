@@ -12,7 +12,7 @@ use super::Walk;
 use crate::records::{created, failed, failed_for};
 
 fn at_create() -> Walk {
-    Walk::of(JobKind::NodeProvision).tell(Outcome::KeyReady)
+    Walk::of(JobKind::NodeProvision).tell(Outcome::KeyReady { version: 1 })
 }
 
 fn assert_parked(walk: &Walk, reason: ParkReason, due_secs: i64) {
@@ -93,7 +93,7 @@ fn a_token_that_is_refused_or_of_another_project_parks() {
     {
         let walk = Walk::of(JobKind::NodeProvision).tell(outcome);
         assert_parked(&walk, ParkReason::ProviderToken, look);
-        let resumed = walk.tell(Outcome::KeyReady);
+        let resumed = walk.tell(Outcome::KeyReady { version: 1 });
         assert_eq!((resumed.job.step, resumed.job.waiting_on), (Step::CreateServer, None));
     }
 }

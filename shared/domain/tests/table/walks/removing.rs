@@ -15,7 +15,13 @@ use crate::records::{
 };
 
 fn up_to_run() -> [Outcome; 5] {
-    [Outcome::KeyReady, created(1), Outcome::RunStarted, Outcome::ActionSucceeded, seen_running()]
+    [
+        Outcome::KeyReady { version: 1 },
+        created(1),
+        Outcome::RunStarted,
+        Outcome::ActionSucceeded,
+        seen_running(),
+    ]
 }
 
 #[test]
@@ -43,7 +49,7 @@ fn a_failure_after_the_create_is_undone_in_order() {
 
 #[test]
 fn cancelling_a_create_in_flight_resolves_it_first() {
-    let mut walk = Walk::of(JobKind::NodeProvision).tell(Outcome::KeyReady);
+    let mut walk = Walk::of(JobKind::NodeProvision).tell(Outcome::KeyReady { version: 1 });
     walk.job.cancel_requested_at = Some(now());
     // The answer came: it is taken up, and removed.
     let answered = walk.clone().tell_all([

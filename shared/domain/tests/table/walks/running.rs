@@ -14,7 +14,12 @@ use super::Walk;
 use crate::records::{created, failed, finished, now, seen_running, server};
 
 fn awaiting_run() -> Walk {
-    let steps = [Outcome::KeyReady, created(1), Outcome::RunStarted, Outcome::ActionSucceeded];
+    let steps = [
+        Outcome::KeyReady { version: 1 },
+        created(1),
+        Outcome::RunStarted,
+        Outcome::ActionSucceeded,
+    ];
     let walk = Walk::of(JobKind::NodeProvision).tell_all(steps).tell(seen_running());
     assert_eq!(walk.job.step, Step::AwaitRun);
     walk
@@ -28,7 +33,12 @@ fn ended(readiness: Vec<Finding>) -> Outcome {
 #[test]
 fn the_addresses_of_the_create_answer_stay_when_a_fetch_has_none() {
     for (fetched, kept) in [(vec![], vec![7]), (vec![8, 9], vec![8, 9])] {
-        let steps = [Outcome::KeyReady, created(1), Outcome::RunStarted, Outcome::ActionSucceeded];
+        let steps = [
+            Outcome::KeyReady { version: 1 },
+            created(1),
+            Outcome::RunStarted,
+            Outcome::ActionSucceeded,
+        ];
         let walk = Walk::of(JobKind::NodeProvision).tell_all(steps);
         let seen = Server { primary_ips: fetched, ..server(1, 0) };
         let walk = walk.tell(Outcome::ServerSeen { server: seen, status: ServerStatus::Running });
@@ -69,18 +79,18 @@ fn the_last_line_of_a_timeline_is_the_jobs_end() {
     assert_eq!(ready.notes.last().unwrap(), "succeeded");
     let mut cancelled = Walk::of(JobKind::NodeProvision);
     cancelled.job.cancel_requested_at = Some(now());
-    let cancelled = cancelled.tell(Outcome::KeyReady);
+    let cancelled = cancelled.tell(Outcome::KeyReady { version: 1 });
     assert_eq!(cancelled.end().0, JobState::Cancelled);
     assert_eq!(cancelled.notes.last().unwrap(), "cancelled");
     let refused = Walk::of(JobKind::NodeProvision)
-        .tell_all([Outcome::KeyReady, failed(FailureClass::Invalid)]);
+        .tell_all([Outcome::KeyReady { version: 1 }, failed(FailureClass::Invalid)]);
     assert_eq!(refused.end().0, JobState::Failed);
     assert_eq!(refused.notes.last().unwrap(), "failed");
 }
 
 #[test]
 fn a_reason_to_wait_is_told_once() {
-    let mut walk = Walk::of(JobKind::NodeProvision).tell(Outcome::KeyReady);
+    let mut walk = Walk::of(JobKind::NodeProvision).tell(Outcome::KeyReady { version: 1 });
     for _ in 0..3 {
         walk = walk.after(300).tell(failed(FailureClass::Quota));
         assert_eq!(walk.job.waiting_on, Some(ParkReason::Quota));

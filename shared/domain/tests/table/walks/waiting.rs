@@ -67,7 +67,12 @@ fn an_effect_that_may_change_something_is_no_look() {
 fn progress_grows_on_the_way_and_is_whole_at_the_end() {
     let mut walk = Walk::of(JobKind::NodeProvision);
     let mut seen = vec![walk.job.progress()];
-    let steps = [Outcome::KeyReady, created(1), Outcome::RunStarted, Outcome::ActionSucceeded];
+    let steps = [
+        Outcome::KeyReady { version: 1 },
+        created(1),
+        Outcome::RunStarted,
+        Outcome::ActionSucceeded,
+    ];
     for outcome in steps.into_iter().chain([seen_running(), finished(None, true)]) {
         walk = walk.tell(outcome);
         seen.push(walk.job.progress());
@@ -164,7 +169,7 @@ fn an_effect_says_what_it_asks_the_provider() {
 #[test]
 fn a_wake_with_news_looks_at_what_the_job_waits_for() {
     let running = Walk::of(JobKind::NodeProvision).tell_all([
-        Outcome::KeyReady,
+        Outcome::KeyReady { version: 1 },
         created(1),
         Outcome::RunStarted,
         Outcome::ActionSucceeded,
@@ -173,7 +178,7 @@ fn a_wake_with_news_looks_at_what_the_job_waits_for() {
     let form = |reason| observing_form(&running.job, reason);
     assert_eq!(form(WakeReason::Run), Some(Effect::LookAtRun { number: 1 }));
     let unknown = Walk::of(JobKind::NodeProvision)
-        .tell_all([Outcome::KeyReady, failed(FailureClass::Unknown)]);
+        .tell_all([Outcome::KeyReady { version: 1 }, failed(FailureClass::Unknown)]);
     assert_eq!(observing_form(&unknown.job, WakeReason::Cancel), Some(Effect::FindServer));
     assert_eq!(observing_form(&unknown.job, WakeReason::Run), None);
 }

@@ -1,0 +1,383 @@
+//! The rotation's state machine: every step against every observation, and walks along its ways.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use nodeyard_domain::{
+    acceptance,
+    code::Code,
+    connection::{Connection, ConnectionStatus, ManagedKey, Permission, ProviderKind},
+    id::{EffectId, JobId, NodeId},
+    job::{JobState, ParkReason},
+    observation::{FailureClass, ProviderFailure},
+    rotation::{
+        Listed, ListedReason, MAX_LISTED, MAX_OPENED, Rotation, RotationEffect,
+        RotationObservation, RotationOutcome as Outcome, RotationStep as Step, step::step,
+    },
+    step::Policy,
+};
+
+fn start() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+fn key(version: u32) -> ManagedKey {
+    ManagedKey {
+        version,
+        provider_id: 100 + u64::from(version),
+        fingerprint: format!("{version:02}"),
+        public_key: format!("ssh-ed25519 {version}"),
+    }
+}
+
+fn nodes(bits: std::ops::Range<u128>) -> Vec<NodeId> {
+    bits.map(NodeId::from_bits).collect()
+}
+
+fn listed(node: u128, reason: ListedReason) -> Listed {
+    Listed { node_id: NodeId::from_bits(node), reason }
+}
+
+fn failed(class: FailureClass) -> Outcome {
+    Outcome::Failed(ProviderFailure::new(class, "code", "message"))
+}
+
+fn opened(opened: Vec<NodeId>, next: Option<&str>) -> Outcome {
+    Outcome::Opened { opened, listed: Vec::new(), next: next.map(Into::into) }
+}
+
+/// A rotation, its connection, and the time.
+#[derive(Clone)]
+struct Walk {
+    rotation: Rotation,
+    connection: Option<Connection>,
+    now: Timestamp,
+    policy: Policy,
+}
+
+impl Walk {
+    fn new() -> Self {
+        let connection = Connection {
+            name: "main".parse().unwrap(),
+            version: 3,
+            provider: ProviderKind::Hetzner,
+            status: ConnectionStatus::Connected,
+            reason: None,
+            permission: Permission::ReadWrite,
+            key: Some(key(1)),
+            retired: Vec::new(),
+            rotation: None,
+            max_nodes: None,
+            max_monthly: None,
+            rate_budget: None,
+            checked_at: start(),
+            created_at: start(),
+        };
+        let id = JobId::from_bits(7);
+        let (rotation, open) = acceptance::rotation(id, &connection, "ada", None, start());
+        Self { rotation, connection: Some(open), now: start(), policy: Policy::default() }
+    }
+
+    fn uploaded() -> Self {
+        let made = Outcome::KeyMade { public_key: "ssh-ed25519 2".into() };
+        Self::new().tell(made).tell(Outcome::KeyUploaded { key: key(2) })
+    }
+
+    fn after(mut self, secs: i64) -> Self {
+        self.now += SignedDuration::from_secs(secs);
+        self
+    }
+
+    fn tell(mut self, outcome: Outcome) -> Self {
+        let effect = self.rotation.intent.as_ref().expect("an intent").id;
+        let told = RotationObservation { effect, outcome };
+        let decision = step(&self.rotation, self.connection.as_ref(), told, &self.policy, self.now)
+            .expect("a decision");
+        if let Some(connection) = decision.connection {
+            self.connection = Some(connection);
+        }
+        self.rotation = Rotation { version: self.rotation.version + 1, ..decision.rotation };
+        self
+    }
+
+    fn effect(&self) -> &RotationEffect {
+        &self.rotation.intent.as_ref().expect("an intent").effect
+    }
+
+    fn due_secs(&self) -> i64 {
+        (self.rotation.due_at.unwrap() - self.now).get_seconds()
+    }
+
+    fn connection(&self) -> &Connection {
+        self.connection.as_ref().unwrap()
+    }
+
+    fn code(&self) -> Code {
+        self.rotation.error.as_ref().unwrap().code
+    }
+}
+
+#[test]
+fn a_rotation_goes_from_a_new_version_to_all_nodes() {
+    let walk = Walk::new();
+    assert_eq!(*walk.effect(), RotationEffect::MakeKey { version: 2 });
+    let walk = walk.tell(Outcome::KeyMade { public_key: "ssh-ed25519 2".into() });
+    assert_eq!(*walk.effect(), RotationEffect::UploadKey { version: 2 });
+    assert_eq!(walk.connection().key, Some(key(1)), "nothing depends on the new one yet");
+    let walk = walk.tell(Outcome::KeyUploaded { key: key(2) });
+    let connection = walk.connection();
+    assert_eq!(connection.key, Some(key(2)), "the marker moves with the commit that records it");
+    assert_eq!(connection.key_versions_from(1), [2, 1], "and both are on record");
+    let open = |cursor: Option<&str>, room| RotationEffect::OpenConfigures {
+        cursor: cursor.map(Into::into),
+        room,
+    };
+    assert_eq!(*walk.effect(), open(None, MAX_OPENED));
+
+    let walk = walk.tell(Outcome::Opened {
+        opened: nodes(0..2),
+        listed: vec![listed(9, ListedReason::Busy)],
+        next: Some("page 2".into()),
+    });
+    assert_eq!(*walk.effect(), open(Some("page 2"), MAX_OPENED - 2), "there is room for more");
+    let walk = walk.tell(opened(nodes(2..3), None));
+    assert_eq!((walk.effect(), walk.due_secs()), (&RotationEffect::LookAtConfigures, 15));
+    let ended =
+        Outcome::Ended { done: nodes(0..2), listed: vec![listed(2, ListedReason::Unreachable)] };
+    let walk = walk.after(15).tell(ended);
+    assert_eq!(walk.rotation.state, JobState::Succeeded);
+    assert_eq!((walk.rotation.done, walk.rotation.listed_total), (2, 2));
+    assert_eq!(walk.connection().rotation, None, "another one may be asked for");
+    assert_eq!(walk.rotation.look_at(), None);
+}
+
+#[test]
+fn a_full_page_is_waited_for_and_half_of_it_makes_room() {
+    let walk = Walk::uploaded().tell(opened(nodes(0..25), Some("next")));
+    assert_eq!(walk.rotation.step, Step::AwaitConfigures);
+    let some = Outcome::Ended { done: nodes(0..12), listed: Vec::new() };
+    let walk = walk.tell(some);
+    assert_eq!(walk.rotation.step, Step::AwaitConfigures, "13 are open");
+    let walk = walk.tell(Outcome::Ended { done: nodes(12..13), listed: Vec::new() });
+    let more = RotationEffect::OpenConfigures { cursor: Some("next".into()), room: 13 };
+    assert_eq!(*walk.effect(), more);
+    assert_eq!(walk.rotation.opened, nodes(13..25));
+}
+
+#[test]
+fn a_connection_without_nodes_is_done_at_once() {
+    let walk = Walk::uploaded().tell(opened(Vec::new(), None));
+    assert_eq!((walk.rotation.state, walk.rotation.done), (JobState::Succeeded, 0));
+}
+
+#[test]
+fn a_version_that_was_lost_with_its_worker_is_never_used() {
+    let walk = Walk::new().tell(Outcome::VersionTaken);
+    assert_eq!(*walk.effect(), RotationEffect::MakeKey { version: 3 });
+    let walk = walk.tell(Outcome::KeyMade { public_key: "ssh-ed25519 3".into() });
+    let walk = walk.tell(Outcome::KeyUploaded { key: key(3) });
+    assert_eq!(walk.connection().key_versions_from(1), [3, 1]);
+    let destroyed = walk
+        .connection()
+        .destroyable_keys(Some(1), start().saturating_add(SignedDuration::from_hours(1)).unwrap());
+    let versions: Vec<u32> = destroyed.iter().map(|retired| retired.version).collect();
+    assert_eq!(versions, [2], "the private half nobody knows the public one of");
+}
+
+#[test]
+fn workers_that_die_each_time_end_it() {
+    let mut walk = Walk::new();
+    for _ in 0..4 {
+        walk = walk.tell(Outcome::VersionTaken);
+        assert_eq!(walk.rotation.state, JobState::Running);
+    }
+    let walk = walk.tell(Outcome::VersionTaken);
+    assert_eq!((walk.rotation.state, walk.code()), (JobState::Failed, Code::JobPoisoned));
+    assert_eq!(walk.connection().retired.len(), 5, "all are destroyed in their time");
+    assert_eq!(walk.connection().key, Some(key(1)));
+}
+
+#[test]
+fn what_the_provider_says_parks_waits_or_ends() {
+    let made = || Walk::new().tell(Outcome::KeyMade { public_key: "ssh-ed25519 2".into() });
+    for (class, reason) in [
+        (FailureClass::Unauthorized, ParkReason::ProviderToken),
+        (FailureClass::ReadOnly, ParkReason::ProviderToken),
+        (FailureClass::Quota, ParkReason::Quota),
+    ] {
+        let walk = made().tell(failed(class));
+        assert_eq!(walk.rotation.waiting_on, Some(reason), "{class:?}");
+        assert_eq!(walk.rotation.wake_delay_secs(walk.now), None, "parked: no wake");
+        assert!(walk.rotation.look_at().is_some(), "and the sweep finds it");
+        let late = walk.after(7 * 3600).tell(Outcome::Nothing);
+        assert_eq!((late.rotation.state, late.code()), (JobState::Failed, reason.code()));
+    }
+    assert_eq!(
+        made().tell(Outcome::MarkerMissing).rotation.waiting_on,
+        Some(ParkReason::ProviderToken)
+    );
+    for class in [FailureClass::Unknown, FailureClass::Drift] {
+        let walk = made().tell(failed(class));
+        assert_eq!((walk.due_secs(), walk.rotation.tries), (10, 1));
+        assert_eq!(walk.tell(failed(class)).due_secs(), 30);
+    }
+    assert_eq!(made().tell(failed(FailureClass::Busy)).due_secs(), 5);
+    let walk = made().tell(failed(FailureClass::Invalid));
+    assert_eq!(
+        (walk.rotation.state, walk.code()),
+        (JobState::Failed, Code::ProviderInvalidRequest)
+    );
+    assert_eq!(walk.connection().retired[0].at_provider(), Some("ssh-ed25519 2"));
+}
+
+#[test]
+fn cancelling_leaves_every_version_on_record_that_a_node_may_have() {
+    let mut early = Walk::new();
+    early.rotation.cancel_requested_at = Some(start());
+    let early = early.tell(Outcome::Nothing);
+    assert_eq!(early.rotation.state, JobState::Cancelled);
+    assert_eq!(early.connection().key, Some(key(1)));
+    assert_eq!((early.connection().retired.len(), &early.connection().rotation), (1, &None));
+    // The upload's answer comes with the wish to stop: it is taken first.
+    let mut late = Walk::new().tell(Outcome::KeyMade { public_key: "ssh-ed25519 2".into() });
+    late.rotation.cancel_requested_at = Some(start());
+    let late = late.tell(Outcome::KeyUploaded { key: key(2) });
+    assert_eq!(late.rotation.state, JobState::Cancelled);
+    assert_eq!(late.connection().key_versions_from(1), [2, 1]);
+    let mut open = Walk::uploaded().tell(opened(nodes(0..3), None));
+    open.rotation.cancel_requested_at = Some(start());
+    let open = open.tell(Outcome::Nothing);
+    assert_eq!(open.rotation.state, JobState::Cancelled);
+    let reasons: BTreeSet<_> = open.rotation.listed.iter().map(|it| it.reason.as_str()).collect();
+    assert_eq!((open.rotation.listed_total, reasons), (3, BTreeSet::from(["not_awaited"])));
+}
+
+#[test]
+fn a_connection_that_is_gone_or_another_one_ends_it() {
+    for other in [None, Some(Connection { rotation: None, ..Walk::new().connection.unwrap() })] {
+        let mut walk = Walk::new();
+        walk.connection = other.clone();
+        let walk = walk.tell(Outcome::KeyMade { public_key: "ssh-ed25519 2".into() });
+        assert_eq!(
+            (walk.rotation.state, walk.code()),
+            (JobState::Failed, Code::ProviderUnauthorized)
+        );
+        assert_eq!(walk.connection, other, "what is not its own is left alone");
+    }
+}
+
+#[test]
+fn the_record_stays_small_however_many_nodes_are_listed() {
+    let mut walk = Walk::uploaded();
+    for page in 0..40_u128 {
+        let listed = (page * 25..page * 25 + 25).map(|it| listed(it, ListedReason::Busy));
+        let told = Outcome::Opened {
+            opened: Vec::new(),
+            listed: listed.collect(),
+            next: Some("x".repeat(200)),
+        };
+        walk = walk.tell(told);
+    }
+    let walk = walk.tell(opened(nodes(2000..2025), None));
+    assert_eq!(walk.rotation.listed.len(), MAX_LISTED);
+    assert_eq!(walk.rotation.listed_total, 1000);
+    let bytes = serde_json::to_vec(&walk.rotation).unwrap().len();
+    assert!(bytes < 8 * 1024, "{bytes} bytes");
+}
+
+fn outcomes() -> Vec<Outcome> {
+    let mut all = vec![
+        Outcome::Nothing,
+        Outcome::Poisoned,
+        Outcome::KeyMade { public_key: "ssh-ed25519 2".into() },
+        Outcome::VersionTaken,
+        Outcome::KeyUploaded { key: key(2) },
+        Outcome::MarkerMissing,
+        opened(nodes(0..3), Some("next")),
+        opened(Vec::new(), None),
+        Outcome::Ended { done: nodes(0..1), listed: vec![listed(1, ListedReason::Failed)] },
+    ];
+    all.extend(FailureClass::ALL.iter().map(|class| failed(*class)));
+    all
+}
+
+/// Every state that three observations lead to, against every observation, on time and late, wanted
+/// and not.
+#[test]
+fn every_decision_goes_on_or_ends_and_never_loses_a_version() {
+    let mut walks = vec![Walk::new()];
+    let (mut decisions, mut steps) = (0, BTreeSet::new());
+    for _ in 0..4 {
+        let mut next = Vec::new();
+        for walk in walks.iter().filter(|walk| !walk.rotation.state.is_terminal()) {
+            for (outcome, late, unwanted) in outcomes().into_iter().flat_map(|it| {
+                [(it.clone(), false, false), (it.clone(), true, false), (it, false, true)]
+            }) {
+                let mut before = walk.clone();
+                before.rotation.cancel_requested_at = unwanted.then(start);
+                let after =
+                    before.clone().after(if late { 7 * 3600 } else { 1 }).tell(outcome.clone());
+                decisions += 1;
+                steps.insert(format!("{:?}", after.rotation.step));
+                let rotation = &after.rotation;
+                if rotation.state.is_terminal() {
+                    assert!(rotation.intent.is_none() && rotation.due_at.is_none(), "{outcome:?}");
+                    assert_eq!(after.connection().rotation, None, "the connection is free");
+                    assert!(rotation.opened.is_empty());
+                } else {
+                    assert!(!late && !unwanted, "every way ends: {outcome:?}");
+                    let intent = rotation.intent.as_ref().unwrap();
+                    assert_eq!(intent.id, EffectId(rotation.version), "an id of its own");
+                    assert!(rotation.due_at.is_some(), "{outcome:?}");
+                    next.push(after.clone());
+                }
+                let versions = |of: &Connection| -> BTreeSet<u32> {
+                    of.key_versions_from(0).into_iter().collect()
+                };
+                let (known, kept) = (versions(before.connection()), versions(after.connection()));
+                assert!(known.is_subset(&kept), "a version that nodes may have stays");
+            }
+        }
+        // One of each kind is enough to go on from.
+        let mut seen = BTreeSet::new();
+        next.retain(|walk| {
+            let rotation = &walk.rotation;
+            seen.insert(format!(
+                "{:?} {:?} {}",
+                rotation.step,
+                rotation.waiting_on,
+                rotation.opened.len()
+            ))
+        });
+        walks = next;
+    }
+    assert!(decisions > 500, "{decisions}");
+    assert_eq!(steps.len(), Step::ALL.len(), "{steps:?}");
+}
+
+#[test]
+fn what_is_settled_or_ended_takes_no_observation() {
+    let walk = Walk::new();
+    let told = |effect| RotationObservation { effect, outcome: Outcome::VersionTaken };
+    let decided = |walk: &Walk, effect| {
+        step(
+            &walk.rotation,
+            walk.connection.as_ref(),
+            told(EffectId(effect)),
+            &walk.policy,
+            walk.now,
+        )
+    };
+    assert!(decided(&walk, 1).is_some());
+    assert!(decided(&walk, 2).is_none());
+    let ended = Walk::uploaded().tell(opened(Vec::new(), None));
+    assert!((0..9).all(|effect| decided(&ended, effect).is_none()));
+}
+
+#[test]
+fn a_rotation_comes_back_as_it_was_written() {
+    let walk = Walk::uploaded().tell(opened(nodes(0..3), Some("next")));
+    let written = serde_json::to_string(&walk.rotation).unwrap();
+    assert_eq!(serde_json::from_str::<Rotation>(&written).unwrap(), walk.rotation);
+}

@@ -1,0 +1,88 @@
+//! Rotations that nothing gets in the way of.
+
+use nodeyard_domain::{
+    job::JobState,
+    node::NodeStatus,
+    rotation::{ListedReason, MAX_OPENED},
+};
+
+use crate::bench::Bench;
+
+#[test]
+fn each_node_is_done_or_listed_and_the_listed_catch_up() {
+    let mut bench = Bench::of_five();
+    let id = bench.rotate();
+    bench.live(1800);
+    let rotation = bench.rotation(&id);
+    assert_eq!((rotation.state, rotation.done, rotation.listed_total), (JobState::Succeeded, 2, 3));
+    let reasons = bench.reasons(&id);
+    let expected =
+        [(1, ListedReason::Busy), (2, ListedReason::Off), (3, ListedReason::Unreachable)];
+    for (at, reason) in expected {
+        assert_eq!(reasons[&bench.nodes[at]], reason);
+        assert_eq!(bench.node(&bench.nodes[at]).key_version, 1);
+    }
+    for at in [0, 4] {
+        assert!(bench.has_only(&bench.nodes[at], 2));
+        let node = bench.node(&bench.nodes[at]);
+        assert_eq!((node.key_version, node.status), (2, NodeStatus::Ready));
+    }
+    assert_eq!(bench.destroy_after(7200), 0, "three nodes still need the first version");
+
+    bench.mend();
+    bench.live(600);
+    bench.catch_up();
+    let nodes = bench.nodes.clone();
+    assert!(nodes.iter().all(|id| bench.has_only(id, 2) && bench.node(id).key_version == 2));
+    assert_eq!(bench.destroy_after(0), 1);
+    let connection = bench.connection();
+    assert!(connection.retired.is_empty() && connection.rotation.is_none());
+    assert!(!bench.world.secrets.contains("ssh-key/main/1"));
+    assert_eq!(bench.keys_at_provider(), 1);
+}
+
+#[test]
+fn the_version_before_outlives_the_workers_that_may_have_chosen_it() {
+    let mut bench = Bench::with_nodes(1);
+    let id = bench.rotate();
+    bench.live(600);
+    assert_eq!(
+        (bench.state(&id), bench.node(&bench.nodes[0]).key_version),
+        (JobState::Succeeded, 2)
+    );
+    assert_eq!(bench.destroy_after(600), 0);
+    assert_eq!(bench.destroy_after(300), 1);
+}
+
+#[test]
+fn one_rotation_after_another_goes_as_well() {
+    let mut bench = Bench::with_nodes(2);
+    for newest in 2..5 {
+        let id = bench.rotate();
+        bench.live(600);
+        assert_eq!(bench.state(&id), JobState::Succeeded);
+        let nodes = bench.nodes.clone();
+        assert!(nodes.iter().all(|id| bench.has_only(id, newest)));
+    }
+    assert_eq!(bench.destroy_after(900), 3);
+}
+
+#[test]
+fn many_nodes_are_configured_some_at_a_time() {
+    let mut bench = Bench::with_nodes(60);
+    let id = bench.rotate();
+    let mut most = 0;
+    for _ in 0..600 {
+        bench.live(1);
+        most = most.max(bench.world.open_jobs().len());
+        if bench.state(&id).is_terminal() {
+            break;
+        }
+    }
+    let rotation = bench.rotation(&id);
+    assert_eq!(
+        (rotation.state, rotation.done, rotation.listed_total),
+        (JobState::Succeeded, 60, 0)
+    );
+    assert!(most > 1 && most <= MAX_OPENED, "{most} at a time");
+}
