@@ -14,20 +14,18 @@ mod pace;
 mod polling;
 pub mod queue;
 mod race;
+mod rotation;
 mod run;
 mod token;
 
 use std::pin::Pin;
 
-use nodeyard_engine::{
-    orphan::OrphanStore,
-    store::{ApiStore, JobStore, RunStore},
-};
+use nodeyard_engine::{orphan::OrphanStore, rotation::RotationStore, store::RunStore};
 
 /// The views of one store.
-pub trait Store: JobStore + RunStore + ApiStore + OrphanStore {}
+pub trait Store: RotationStore + RunStore + OrphanStore {}
 
-impl<S: JobStore + RunStore + ApiStore + OrphanStore> Store for S {}
+impl<S: RotationStore + RunStore + OrphanStore> Store for S {}
 
 /// The cases together are more than a test's stack holds. Out of line, so that none of them is
 /// ever on it.
@@ -161,6 +159,17 @@ pub async fn hold<S: Store>(fresh: impl AsyncFn() -> S) {
             a_change_and_its_entry_are_written_together,
             what_is_refused_leaves_no_entry_of_a_change,
             a_cursor_of_another_list_is_refused,
+        }
+        rotation::{
+            it_is_accepted_with_its_connection_and_is_no_job,
+            one_that_did_not_see_the_connection_as_it_is_is_refused,
+            the_same_request_gives_the_same_rotation,
+            a_commit_writes_rotation_connection_and_timeline,
+            a_commit_that_did_not_see_the_connection_loses,
+            flags_and_crashes_are_kept_beside_it,
+            the_sweep_finds_it_until_it_has_ended,
+            work_that_was_accepted_is_accepted_again_as_itself,
+            a_node_s_key_version_is_kept,
         }
         token::{
             a_token_is_found_by_its_hash_until_it_is_deleted,

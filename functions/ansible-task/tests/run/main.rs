@@ -5,6 +5,7 @@
 mod ends;
 mod failures;
 mod host_keys;
+mod key_versions;
 mod machine;
 mod secrets;
 mod sizes;

@@ -43,6 +43,14 @@ async fn adds(
 }
 
 #[tokio::test]
+async fn a_rotation_and_its_end() {
+    let world = World::connected().await;
+    let main = Some("main");
+    let entry = (Action::ProviderRotateKey, ResourceKind::Connection, main, Outcome::Accepted);
+    adds(&world, ("POST", "/providers/main/rotate-key", json!({})), 202, &[entry]).await;
+}
+
+#[tokio::test]
 async fn connections() {
     let world = World::new().await;
     let main = |action| [(action, ResourceKind::Connection, Some("main"), Outcome::Done)];

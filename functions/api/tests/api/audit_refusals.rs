@@ -107,6 +107,7 @@ async fn each_kind_of_refusal_of_each_change() {
         (a, "PUT", "/providers/main", token("ro:p1"), (422, "token_readonly"), Action::ProviderRotate, Some("main")),
         (r, "POST", "/providers/main/check", none.clone(), (403, "forbidden"), Action::ProviderCheck, Some("main")),
         (o, "POST", "/providers/main/check", none.clone(), (404, "provider_not_found"), Action::ProviderCheck, Some("main")),
+        (r, "POST", "/providers/main/rotate-key", none.clone(), (403, "forbidden"), Action::ProviderRotateKey, Some("main")),
         (a, "DELETE", "/providers/main", none.clone(), (409, "connection_in_use"), Action::ProviderDisconnect, Some("main")),
         (r, "POST", "/tokens", ci.clone(), (403, "forbidden"), Action::TokenCreate, None),
         (o, "POST", "/tokens", ci.clone(), (403, "forbidden"), Action::TokenCreate, None),

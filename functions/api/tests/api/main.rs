@@ -23,5 +23,6 @@ mod providers_check;
 mod providers_delete;
 mod providers_get;
 mod providers_put;
+mod providers_rotate;
 mod support;
 mod tokens;

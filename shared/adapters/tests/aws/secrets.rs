@@ -11,7 +11,7 @@ use crate::{
     emulator::{Emulator, Program, on_both},
 };
 
-on_both!(a_token_is_stored_replaced_and_deleted);
+on_both!(a_token_is_stored_replaced_and_deleted, a_version_of_a_key_is_written_once_and_destroyed,);
 
 const TOKEN: &str = "canary-6f1d2c";
 
@@ -78,4 +78,23 @@ async fn no_error_repeats_a_secret() {
     assert!(!format!("{error} {error:?}").contains(TOKEN), "{error:?}");
     let error = secrets.provider_token(&name(), true).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains(TOKEN), "{error:?}");
+}
+
+async fn a_version_of_a_key_is_written_once_and_destroyed(on: Program) {
+    let Some(emulator) = Emulator::start(on).await else { return };
+    let secrets = SecretsManager::new(&emulator.config(), "nodeyard/test");
+    let made = secrets.make_ssh_key(&name(), 2, "nodeyard-test-main-2").await.unwrap().unwrap();
+    assert!(made.starts_with("ssh-ed25519 ") && made.ends_with(" nodeyard-test-main-2"), "{made}");
+    let private = secrets.ssh_key(&name(), 2).await.unwrap();
+    let again = secrets.make_ssh_key(&name(), 2, "another").await.unwrap();
+    assert_eq!(again, None, "what is stored is never replaced");
+    let fresh = SecretsManager::new(&emulator.config(), "nodeyard/test");
+    let kept = fresh.ssh_key(&name(), 2).await.unwrap();
+    assert_eq!(kept.expose_secret(), private.expose_secret());
+    assert!(secrets.make_ssh_key(&name(), 3, "c").await.unwrap().is_some());
+    for _ in 0..2 {
+        secrets.destroy_ssh_key(&name(), 2).await.unwrap();
+    }
+    assert!(matches!(secrets.ssh_key(&name(), 2).await, Err(SecretsError::Missing(_))));
+    assert!(secrets.ssh_key(&name(), 3).await.is_ok());
 }

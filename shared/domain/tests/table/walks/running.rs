@@ -27,7 +27,14 @@ fn awaiting_run() -> Walk {
 
 fn ended(readiness: Vec<Finding>) -> Outcome {
     let (message, recap) = (String::new(), Recap::default());
-    Outcome::RunFinished(RunResult { code: None, message, recap, readiness, finished_at: now() })
+    Outcome::RunFinished(RunResult {
+        code: None,
+        message,
+        recap,
+        readiness,
+        key_version: None,
+        finished_at: now(),
+    })
 }
 
 #[test]
