@@ -165,11 +165,11 @@ impl<'a> Transition<'a> {
         let Some(connection) = &mut self.connection else { return };
         connection.abandon_key(taken, None, now);
         let version = connection.next_key_version();
-        self.note(format!("version {taken} is taken: version {version} is made"));
-        self.rotation.key_version = version;
         if tries >= self.policy.poison_crashes {
             return self.fail(Code::JobPoisoned, "each version that was begun is lost");
         }
+        self.note(format!("version {taken} is taken: version {version} is made"));
+        self.rotation.key_version = version;
         self.go(RotationStep::MakeKey, RotationEffect::MakeKey { version }, 0);
         // Each one that is taken tells of a worker that died; the commits between do not count.
         self.rotation.tries = tries;

@@ -7,10 +7,7 @@ use nodeyard_domain::{
     job::{JobState, ParkReason, Step},
     rotation::RotationStep,
 };
-use nodeyard_engine::{
-    Clock as _,
-    store::{ApiStore as _, JobStore as _},
-};
+use nodeyard_engine::store::{ApiStore as _, JobStore as _};
 use nodeyard_testkit::{
     pause::run_to_end,
     world::{World, name},
