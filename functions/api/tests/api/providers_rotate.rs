@@ -1,5 +1,5 @@
 use nodeyard_domain::{
-    audit::{Action, Outcome, Resource},
+    audit::{Action, Outcome, Resource, ResourceKind},
     job::JobState,
     rotation::{Listed, ListedReason, step::RotationDecision},
     token::Scope,
@@ -61,7 +61,7 @@ async fn accepts_a_rotation_that_can_be_followed() {
     assert_eq!(world.queue.messages().len(), 1, "one wake");
     let entry = world.store.audit().pop().unwrap();
     assert_eq!((entry.action, entry.outcome), (Action::ProviderRotateKey, Outcome::Accepted));
-    assert_eq!(entry.resource, Resource::from(&"main".parse().unwrap()));
+    assert_eq!(entry.resource, Resource::named(ResourceKind::Connection, "main"));
 
     commit(&world, &job, |decision| {
         let node_id = nodeyard_domain::id::NodeId::from_bits(9);
