@@ -93,8 +93,9 @@ impl Bench {
         let mut bench = Self::with_nodes(5);
         let busy = run_to_end(bench.world.work(JobKind::NodeConfigure, &bench.nodes[1])).unwrap();
         bench.held.insert(busy);
-        bench.live(5);
         assert!(bench.world.provider.power_off(bench.server(2)));
+        // Switching off takes a moment, and the busy node's task starts meanwhile.
+        bench.live(30);
         bench.dark.insert(bench.nodes[3].clone());
         bench
     }
