@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, future::Future};
 
 use nodeyard_domain::{
-    connection::{Connection, ConnectionName, ManagedKey, Permission, RateBudget},
+    connection::{Connection, ConnectionName, ManagedKey},
     id::NodeId,
     node::Server,
     observation::{ProviderFailure, ServerStatus},
     pace::SeenRate,
 };
+pub use nodeyard_domain::connection::TokenReport;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -77,17 +78,6 @@ pub enum Remains {
     PrimaryIps(Vec<u64>),
     /// The server answers 404, and so does the marker: nothing is proved.
     MarkerMissing,
-}
-
-/// What live calls showed of a token.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TokenReport {
-    pub permission: Permission,
-    pub rate_budget: Option<RateBudget>,
-    /// The managed key as it is at the provider, once a write has succeeded or it was found.
-    pub key: Option<ManagedKey>,
-    /// Whether the token sees the marker it was asked about.
-    pub sees_marker: bool,
 }
 
 /// What is for sale: the offer of one server type in one location.
@@ -218,6 +208,13 @@ pub trait ProviderCheck: Send + Sync {
         public_key: &str,
         known: Option<&ManagedKey>,
     ) -> impl Future<Output = Result<TokenReport>> + Send;
+
+    /// Whether the token sees a server. A 404 is `false`, which proves nothing by itself.
+    fn sees_server(
+        &self,
+        token: &SecretString,
+        server_id: u64,
+    ) -> impl Future<Output = Result<bool>> + Send;
 
     fn catalogue(&self, token: &SecretString) -> impl Future<Output = Result<Catalogue>> + Send;
 }

@@ -70,6 +70,15 @@ impl ProviderCheck for MemoryProvider {
         Ok(TokenReport { permission, rate_budget: line.rate_budget, key, sees_marker })
     }
 
+    async fn sees_server(&self, token: &SecretString, server_id: u64) -> Result<bool> {
+        let line = &mut Line::new(self, token.clone(), 1);
+        match line.send(&Operation::Get(Kind::Server, server_id), view::nothing).await {
+            Ok(()) => Ok(true),
+            Err(failure) if failure.class == FailureClass::NotFound => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
     async fn catalogue(&self, token: &SecretString) -> Result<Catalogue> {
         Line::new(self, token.clone(), 1).send(&Operation::Pricing, for_sale).await
     }
