@@ -103,6 +103,13 @@ pub struct Connection {
     /// Checks in a row that told nothing of the token.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failed_checks: u32,
+    /// All servers in the project, whosever they are, when a token was stored last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub servers_seen: Option<u64>,
+    /// How an answer differs from what the provider documents, as the last check heard it. It
+    /// stops nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<String>,
     pub created_at: Timestamp,
 }
 

@@ -47,15 +47,8 @@ pub async fn check(
 ) -> Result<Connection, CheckError> {
     let Some(key) = &connection.key else { return Ok(connection.clone()) };
     let token = secrets.provider_token(&connection.name, true).await?;
-    let name = ManagedKey::name(deployment, &connection.name, key.version);
-    let mut report = look(provider, &token, &name, key).await;
-    if matches!(&report, Ok(seen) if !seen.sees_marker)
-        && sees_a_server(store, provider, &token, connection).await?
-    {
-        warn!(connection = %connection.name, "the managed SSH key was deleted; it is made again");
-        report = remake(provider, &token, &name, key).await;
-    }
-    let judged = connection.judged(report, now);
+    let report = examine(store, provider, deployment, &token, connection, key).await?;
+    let judged = Connection { drift: provider.take_drift(), ..connection.judged(report, now) };
     if !store.swap_connection(&judged).await? {
         info!(connection = %connection.name, "changed meanwhile; the check says nothing");
         return Ok(connection.clone());
@@ -69,10 +62,37 @@ pub async fn check(
             "connection status changed"
         );
     }
+    if let Some(drift) = judged.drift.as_ref().filter(|_| judged.drift != connection.drift) {
+        warn!(connection = %connection.name, drift, "the provider's answers have changed");
+    }
     Ok(judged)
 }
 
-/// What live calls show. A refusal of the token is heard twice before it counts.
+/// What live calls show of a token of the connection. A marker that is missing is made again when
+/// the token still sees a server on record: then it is of the same project.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn examine(
+    store: &impl ApiStore,
+    provider: &impl ProviderCheck,
+    deployment: &str,
+    token: &SecretString,
+    connection: &Connection,
+    key: &ManagedKey,
+) -> Result<Result<TokenReport, ProviderFailure>, StoreError> {
+    let name = ManagedKey::name(deployment, &connection.name, key.version);
+    let report = look(provider, token, &name, key).await;
+    if matches!(&report, Ok(seen) if !seen.sees_marker)
+        && sees_a_server(store, provider, token, connection).await?
+    {
+        warn!(connection = %connection.name, "the managed SSH key was deleted; it is made again");
+        return Ok(remake(provider, token, &name, key).await);
+    }
+    Ok(report)
+}
+
+/// A refusal of the token is heard twice before it counts.
 async fn look(
     provider: &impl ProviderCheck,
     token: &SecretString,
@@ -111,7 +131,8 @@ async fn sees_a_server(
     token: &SecretString,
     connection: &Connection,
 ) -> Result<bool, StoreError> {
-    let filter = NodeFilter { connection: Some(connection.name.clone()), ..NodeFilter::default() };
+    let connections = Some(vec![connection.name.clone()]);
+    let filter = NodeFilter { connections, ..NodeFilter::default() };
     let page = PageRequest { cursor: None, limit: NODES_READ };
     let nodes = store.nodes(&filter, &page).await.map_err(|error| match error {
         PageError::Store(error) => error,

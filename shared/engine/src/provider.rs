@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future};
 
+pub use nodeyard_domain::connection::TokenReport;
 use nodeyard_domain::{
     connection::{Connection, ConnectionName, ManagedKey},
     id::NodeId,
@@ -9,7 +10,6 @@ use nodeyard_domain::{
     observation::{ProviderFailure, ServerStatus},
     pace::SeenRate,
 };
-pub use nodeyard_domain::connection::TokenReport;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +105,15 @@ pub struct Catalogue {
     /// Net, a month, per location.
     #[serde(default)]
     pub primary_ipv4_monthly_net: BTreeMap<String, f64>,
+}
+
+/// What a project holds before it is connected.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// All servers, whosever they are; `None` when the provider does not say.
+    pub servers: Option<u64>,
+    /// The name of another deployment that has servers in it.
+    pub other_deployment: Option<String>,
 }
 
 /// The most nodes one listing asks for: a page holds 50 (API reference, "Pagination").
@@ -215,6 +224,19 @@ pub trait ProviderCheck: Send + Sync {
         token: &SecretString,
         server_id: u64,
     ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// What the token's project holds that is not ours.
+    fn survey(
+        &self,
+        token: &SecretString,
+        deployment: &str,
+    ) -> impl Future<Output = Result<Survey>> + Send;
+
+    /// How an answer differed from what the provider documents, if one did since this was asked
+    /// last. `None` for a provider that does not look.
+    fn take_drift(&self) -> Option<String> {
+        None
+    }
 
     fn catalogue(&self, token: &SecretString) -> impl Future<Output = Result<Catalogue>> + Send;
 }

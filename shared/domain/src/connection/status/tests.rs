@@ -24,6 +24,8 @@ fn connection(permission: Permission) -> Connection {
         rate_budget: None,
         checked_at: at(0),
         failed_checks: 0,
+        servers_seen: None,
+        drift: None,
         created_at: at(0),
     }
 }
