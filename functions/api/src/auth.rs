@@ -49,7 +49,7 @@ impl Caller {
         Err(Problem::new(ApiCode::Forbidden, "The token is restricted to some connections."))
     }
 
-    fn require(self, scope: Scope) -> Result<Self, Problem> {
+    pub(crate) fn require(self, scope: Scope) -> Result<Self, Problem> {
         if self.token.allows(scope) {
             return Ok(self);
         }

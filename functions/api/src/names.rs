@@ -76,6 +76,9 @@ schemas! {
         Some(ConnectionReason::ProviderUnavailable),
         Some(ConnectionReason::RateLimited),
         Some(ConnectionReason::PermissionUnknown),
+        Some(ConnectionReason::ProviderUnreachable),
+        Some(ConnectionReason::ProviderMaintenance),
+        Some(ConnectionReason::ApiDrift),
         None,
     ];
 }

@@ -115,7 +115,8 @@ where
                 warn!(connection = %connection.name, "connection not checked: out of time");
                 continue;
             }
-            match check(&self.store, &self.secrets, &self.provider, &connection, now).await {
+            let Self { store, secrets, provider, deployment, .. } = self;
+            match check(store, secrets, provider, deployment, &connection, now).await {
                 Ok(_) => report.done += 1,
                 Err(CheckError::Store(error)) => return Err(error),
                 Err(CheckError::Secrets(error)) => {

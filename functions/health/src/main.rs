@@ -24,7 +24,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let health = Health {
         store: DynamoStore::new(&aws, &config.shared.table),
         queue: SqsQueue::new(&aws, &config.shared.wake_queue_url),
-        provider: HetznerProvider::new(&config.hetzner_endpoint, Arc::new(secrets()))?,
+        provider: HetznerProvider::new(&config.hetzner_endpoint, Arc::new(secrets()))?
+            .with_drift_alarm(),
         secrets: secrets(),
         clock: WallClock,
         deployment: config.shared.deployment,

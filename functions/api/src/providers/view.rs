@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use nodeyard_domain::{
-    connection::{Connection, ConnectionReason, ConnectionStatus, Permission},
+    connection::{Connection, ConnectionReason, ConnectionStatus, NOTHING_CONNECTED, Permission},
     spec::IMAGES,
 };
 use nodeyard_engine::provider::{Catalogue, Offer};
@@ -37,9 +37,6 @@ pub struct KindView {
     #[schema(value_type = Vec<String>)]
     capabilities: &'static [&'static str],
 }
-
-const NOTHING_CONNECTED: &str = "Make a read-write API token in a Hetzner Cloud project of its own, \
-    then PUT /providers/{name} with {\"provider\": \"hetzner\", \"token\": \"…\"}.";
 
 impl ProvidersView {
     pub fn of(connections: &[Connection]) -> Self {
@@ -77,6 +74,11 @@ pub struct ConnectionView {
     rate_budget: Option<RateBudgetView>,
     /// The SSH key that Nodeyard manages in the project.
     ssh_key: Option<ManagedKeyView>,
+    /// All servers in the project, whosever they are, when a token was stored last.
+    servers_seen: Option<u64>,
+    /// How an answer of the provider differs from what it documents, as the last scheduled check
+    /// heard it. It stops nothing.
+    api_drift: Option<String>,
     max_nodes: Option<u32>,
     /// Net, a month, in the project's currency.
     max_monthly: Option<f64>,
@@ -129,6 +131,8 @@ impl From<&Connection> for ConnectionView {
                 version: key.version,
                 fingerprint: key.fingerprint.clone(),
             }),
+            servers_seen: connection.servers_seen,
+            api_drift: connection.drift.clone(),
             max_nodes: connection.max_nodes,
             max_monthly: connection.max_monthly,
             checked_at: connection.checked_at,

@@ -12,6 +12,8 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::alarm::Alarm;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Under the worker's time-out, so that a slow answer is an observation and not a crash.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -116,6 +118,8 @@ pub(super) struct Transport {
     client: Client,
     /// Without a slash at the end.
     endpoint: String,
+    /// Off, unless somebody listens.
+    alarm: Option<Alarm>,
 }
 
 impl Transport {
@@ -147,7 +151,17 @@ impl Transport {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|error| EndpointError::Client(error.to_string()))?;
-        Ok(Self { client, endpoint: endpoint.trim_end_matches('/').to_owned() })
+        Ok(Self { client, endpoint: endpoint.trim_end_matches('/').to_owned(), alarm: None })
+    }
+
+    /// From now on each answer is held against its strict model.
+    pub fn listen(&mut self) {
+        self.alarm = Some(Alarm::default());
+    }
+
+    /// The first difference heard since this was asked last.
+    pub fn take_drift(&self) -> Option<String> {
+        self.alarm.as_ref()?.take()
     }
 
     /// Sends a call once. Any status is an answer; a failure is a token that cannot be sent, or
@@ -176,6 +190,11 @@ impl Transport {
                 ms,
                 "no answer of the provider"
             ),
+        }
+        if let (Some(alarm), Ok(answer)) = (&self.alarm, &answer)
+            && (200..300).contains(&answer.status)
+        {
+            alarm.hear(call.method.as_str(), call.template, &answer.body);
         }
         answer
     }

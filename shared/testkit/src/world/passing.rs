@@ -86,7 +86,16 @@ impl World {
         let Some(connection) = self.store.connection(&name()).await? else { return Ok(()) };
         let driver = &self.driver;
         let now = driver.clock.now();
-        check(&driver.store, &driver.secrets, &driver.provider, &connection, now).await.map(drop)
+        check(
+            &driver.store,
+            &driver.secrets,
+            &driver.provider,
+            &driver.deployment,
+            &connection,
+            now,
+        )
+        .await
+        .map(drop)
     }
 
     /// The container tasks: each that has had its time ends, records its result and wakes its job.

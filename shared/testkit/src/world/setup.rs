@@ -148,6 +148,9 @@ pub fn connection(now: Timestamp, key: ManagedKey) -> Connection {
         max_monthly: None,
         rate_budget: None,
         checked_at: now,
+        failed_checks: 0,
+        servers_seen: None,
+        drift: None,
         created_at: now,
     }
 }

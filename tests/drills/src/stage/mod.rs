@@ -196,7 +196,7 @@ impl Stage {
         self.hops.start(Tag::Check, async move {
             let Driver { store, provider, secrets, clock, deployment, .. } = &*driver;
             if let Ok(Some(connection)) = store.connection(&name()).await {
-                let _ = check(store, secrets, provider, &connection, clock.now()).await;
+                let _ = check(store, secrets, provider, deployment, &connection, clock.now()).await;
             }
             let _ = OrphanCheck { store, provider, secrets, clock, deployment }.run().await;
             Ended::Scheduled

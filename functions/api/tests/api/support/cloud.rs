@@ -10,10 +10,11 @@ use nodeyard_domain::{
     connection::{Connection, ManagedKey, Permission, RateBudget},
     observation::{FailureClass, ProviderFailure},
     orphan::{Resource, ResourceKind},
+    ownership::LABEL_DEPLOYMENT,
 };
 use nodeyard_engine::{
     orphan::{Inventory, ListedPage},
-    provider::{Catalogue, Offer, ProviderCheck, TokenReport},
+    provider::{Catalogue, Offer, ProviderCheck, Survey, TokenReport},
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -143,6 +144,28 @@ impl ProviderCheck for FakeCloud {
                 public_key: key.public_key,
             }),
             sees_marker,
+        })
+    }
+
+    async fn sees_server(&self, token: &SecretString, id: u64) -> Result<bool, ProviderFailure> {
+        self.open(token)?;
+        let books = self.0.lock().unwrap();
+        Ok(books.things.iter().any(|thing| thing.kind == ResourceKind::Server && thing.id == id))
+    }
+
+    async fn survey(
+        &self,
+        token: &SecretString,
+        deployment: &str,
+    ) -> Result<Survey, ProviderFailure> {
+        self.open(token)?;
+        let books = self.0.lock().unwrap();
+        let servers: Vec<_> =
+            books.things.iter().filter(|thing| thing.kind == ResourceKind::Server).collect();
+        let named = |thing: &&Resource| thing.labels.get(LABEL_DEPLOYMENT).cloned();
+        Ok(Survey {
+            servers: Some(servers.len() as u64),
+            other_deployment: servers.iter().filter_map(named).find(|name| name != deployment),
         })
     }
 
