@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future};
 
+use jiff::Timestamp;
 pub use nodeyard_domain::connection::TokenReport;
 use nodeyard_domain::{
     connection::{Connection, ConnectionName, ManagedKey},
@@ -91,6 +92,9 @@ pub struct Offer {
     pub disk_gb: u64,
     pub available: bool,
     pub deprecated: bool,
+    /// From when on a deprecated one cannot be bought any more, if the provider says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailable_after: Option<Timestamp>,
     /// Net, a month, without the Primary IPv4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monthly_net: Option<f64>,

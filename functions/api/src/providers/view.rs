@@ -7,11 +7,11 @@ use nodeyard_domain::{
     connection::{Connection, ConnectionReason, ConnectionStatus, NOTHING_CONNECTED, Permission},
     spec::IMAGES,
 };
-use nodeyard_engine::provider::{Catalogue, Offer};
+use nodeyard_engine::provider::Offer;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::names;
+use crate::{catalogue::ReadCatalogue, names};
 
 /// What can be done with a provider's nodes.
 const CAPABILITIES: &[&str] = &["servers", "catalog", "prices", "stock", "managed_ssh_key"];
@@ -149,6 +149,10 @@ impl From<&Connection> for ConnectionView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Catalogue)]
 pub struct CatalogueView {
+    /// When it was read from the provider, and how many seconds ago.
+    #[schema(value_type = String, format = DateTime)]
+    read_at: Timestamp,
+    age_secs: i64,
     /// ISO 4217.
     currency: String,
     offers: Vec<OfferView>,
@@ -172,6 +176,9 @@ pub struct OfferView {
     /// In stock now.
     available: bool,
     deprecated: bool,
+    /// From when on a deprecated one cannot be bought any more, if the provider says.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    unavailable_after: Option<Timestamp>,
     /// Net, without the Primary IPv4.
     monthly_net: Option<f64>,
 }
@@ -187,15 +194,19 @@ impl From<&Offer> for OfferView {
             disk_gb: offer.disk_gb,
             available: offer.available,
             deprecated: offer.deprecated,
+            unavailable_after: offer.unavailable_after,
             monthly_net: offer.monthly_net,
         }
     }
 }
 
-impl From<&Catalogue> for CatalogueView {
-    fn from(catalogue: &Catalogue) -> Self {
+impl CatalogueView {
+    pub fn of(read: &ReadCatalogue, now: Timestamp) -> Self {
+        let catalogue = &read.catalogue;
         let known = |image: &&String| IMAGES.contains(&image.as_str());
         Self {
+            read_at: read.read_at,
+            age_secs: now.duration_since(read.read_at).as_secs().max(0),
             currency: catalogue.currency.clone(),
             offers: catalogue.offers.iter().map(OfferView::from).collect(),
             locations: catalogue.locations.clone(),

@@ -6,6 +6,7 @@ use hetzner_sim::world::{
     operation::{Change, Kind, ListQuery, Operation, Reply, SshKeyDraft},
     ssh_key,
 };
+use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{ManagedKey, Permission},
     observation::{FailureClass, ProviderFailure},
@@ -154,6 +155,9 @@ fn for_sale(world: &World, _: &Reply) -> Catalogue {
                 disk_gb: u64::from(size.disk_gb),
                 available: world.stock().is_listed(size, place),
                 deprecated: size.deprecation.is_some(),
+                unavailable_after: size.deprecation.as_ref().and_then(|deprecation| {
+                    Timestamp::from_millisecond(deprecation.unavailable_after).ok()
+                }),
                 monthly_net: Some(size.monthly_at(name) as f64 / 10_000.0),
             })
         })

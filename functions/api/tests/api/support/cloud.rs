@@ -181,6 +181,7 @@ impl ProviderCheck for FakeCloud {
             disk_gb: 40,
             available,
             deprecated: false,
+            unavailable_after: None,
             monthly_net: price,
         };
         Ok(Catalogue {

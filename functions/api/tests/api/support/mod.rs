@@ -127,6 +127,7 @@ impl World {
             connections: connections.map(names),
             secret_hash: hash_secret(secret),
             created_at: self.clock.now(),
+            expires_at: None,
         };
         let (now, made) = (self.clock.now(), Resource::from(&token.id));
         let entry = AuditEntry::of_system(now, Action::TokenCreate, made, Outcome::Done);
