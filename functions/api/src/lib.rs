@@ -13,6 +13,7 @@ mod catalogue;
 pub mod code;
 mod health;
 mod idempotency;
+pub mod issuer;
 mod jobs;
 mod names;
 mod nodes;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use environment::Environment;
 
+use crate::jwt::JwtConfig;
+
 /// Where the Hetzner Cloud API is unless the deployment says otherwise.
 pub const HETZNER_ENDPOINT: &str = "https://api.hetzner.cloud/v1";
 
@@ -50,6 +52,8 @@ pub struct ApiConfig {
     pub hetzner_endpoint: String,
     /// The tasks' fixed egress addresses; empty where egress is not fixed.
     pub control_cidrs: Vec<String>,
+    /// The issuer whose JWTs are taken beside API tokens, if there is one.
+    pub jwt: Option<JwtConfig>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +111,7 @@ impl ApiConfig {
             shared: Shared::parse(&mut environment),
             hetzner_endpoint: hetzner_endpoint(&mut environment),
             control_cidrs: control_cidrs(&mut environment),
+            jwt: environment.parsed("NODEYARD_JWT", JwtConfig::parse),
         };
         environment.finish(config)
     }

@@ -11,6 +11,7 @@ pub mod config;
 pub mod dynamo;
 pub mod ecs;
 pub mod hetzner;
+pub mod jwt;
 pub mod secrets;
 pub mod sqs;
 pub mod telemetry;

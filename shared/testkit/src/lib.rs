@@ -9,6 +9,7 @@ pub mod clock;
 pub mod conformance;
 pub mod defects;
 pub mod faults;
+pub mod idp;
 mod orphans;
 pub mod pause;
 pub mod provider;

@@ -11,6 +11,7 @@ mod jobs_cancel;
 mod jobs_get;
 mod jobs_history;
 mod jobs_list;
+mod jwt;
 mod nodes_configure;
 mod nodes_create;
 mod nodes_delete;
