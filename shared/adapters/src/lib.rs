@@ -11,6 +11,8 @@ pub mod config;
 pub mod dynamo;
 pub mod ecs;
 pub mod hetzner;
+#[cfg(debug_assertions)]
+mod planted;
 pub mod secrets;
 pub mod sqs;
 pub mod telemetry;
