@@ -9,6 +9,8 @@ use super::views::{View, views};
 
 /// A secret shorter than this would be found by chance, in bytes.
 const MIN_SECRET_BYTES: usize = 12;
+/// From this length on a half is long enough to be a secret by itself.
+const TWO_HALVES_BYTES: usize = 48;
 /// A line of a private key shorter than this says little, and is part of the longer ones' key.
 const MIN_LINE_BYTES: usize = 16;
 /// Needles are found by their first bytes.
@@ -161,11 +163,19 @@ fn mixed(first: u8, second: u8, third: u8) -> usize {
     (usize::from(first) << 10 ^ usize::from(second) << 5 ^ usize::from(third)) % FILTER_BITS
 }
 
-/// A private key shows with any of its lines; anything else as a whole.
+/// A private key shows with any of its lines; a long secret with either half, for text is cut off
+/// at many places; anything else as a whole.
 fn parts(value: &[u8]) -> Vec<Vec<u8>> {
     let text = value.trim_ascii();
     if !text.starts_with(b"-----BEGIN ") {
-        return if text.len() < MIN_SECRET_BYTES { Vec::new() } else { vec![text.to_vec()] };
+        return match text.len() {
+            0..MIN_SECRET_BYTES => Vec::new(),
+            MIN_SECRET_BYTES..TWO_HALVES_BYTES => vec![text.to_vec()],
+            length => {
+                let (first, second) = text.split_at(length / 2);
+                vec![first.to_vec(), second.to_vec()]
+            }
+        };
     }
     let lines: Vec<&[u8]> = text
         .split(|byte| *byte == b'\n')

@@ -213,6 +213,19 @@ fn what_is_too_short_is_not_looked_for_and_said_not_to_be() {
 }
 
 #[test]
+fn half_of_a_long_secret_is_found() {
+    let value: String = (0..60).map(|at| char::from(b'0' + at)).collect();
+    let matcher = Matcher::new(&[secret("long", value.as_bytes())]);
+    let halves = [value.get(..30).unwrap(), value.get(30..).unwrap()];
+    for half in halves {
+        assert_eq!(matcher.find(format!("<{half}>").as_bytes()).len(), 1);
+        assert_eq!(matcher.find(base64(half.as_bytes(), STANDARD).as_bytes()).len(), 1);
+    }
+    assert_eq!(matcher.find(value.as_bytes()).len(), 1);
+    assert!(matcher.find(value.get(1..29).unwrap().as_bytes()).is_empty());
+}
+
+#[test]
 fn several_secrets_and_forms_are_told_apart_and_none_is_printed() {
     let text = format!("{TOKEN} {} {KEY}", base64(TOKEN.as_bytes(), STANDARD));
     let hits = matcher().find(text.as_bytes());

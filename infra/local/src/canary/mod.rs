@@ -49,6 +49,9 @@ const LOOK: Duration = Duration::from_millis(500);
 const LEAK: &str = "leak";
 const PANIC: &str = "panic";
 
+/// What the worker says of a record whose hop panicked.
+const PANICKED: &str = "record panicked";
+
 /// Runs the drill on a stack of its own, which it ends.
 ///
 /// # Errors
@@ -115,17 +118,21 @@ async fn play(bench: &Bench, leaks: bool, places: &Places) -> Result<Played> {
     });
     let stage = Stage::new(&bench);
     // Two moments: what is stored at the start may have been replaced at the end.
-    let mut secrets = stores.secrets().await?;
+    let mut stored = stores.secrets().await?;
     let played = if leaks { scenes::play_short(&stage).await } else { scenes::play(&stage).await };
     looking.abort();
     played?;
     stores.look(places).await?;
     stores.look_at_the_end(places).await?;
     drop(watch);
-    secrets.extend(stores.secrets().await?);
-    let host_keys = first_host_keys(&bench, &secrets, places).await?;
-    secrets.extend(host_keys);
-    secrets.extend(stage.planted());
+    if !leaks && !has_logged(places, PANICKED) {
+        let told = "the worker was to panic and did not; only debug builds can be made to";
+        return Err(XtaskError::Check(told.to_owned()));
+    }
+    stored.extend(stores.secrets().await?);
+    let host_keys = first_host_keys(&bench, &stored, places).await?;
+    // A provider token is stored as well: it keeps the name it was planted under.
+    let secrets = [stage.planted(), host_keys, stored].concat();
     keep_answers(&tape, &secrets, places);
     for (path, _) in watch::files_below(&bench.tasks_folder()) {
         if path.extension().is_some_and(|extension| extension == "log") {
@@ -133,6 +140,7 @@ async fn play(bench: &Bench, leaks: bool, places: &Places) -> Result<Played> {
             places.add(Kind::TaskLog, name, std::fs::read(&path).unwrap_or_default());
         }
     }
+    places.forget_messages(&stage.sent());
     let tasks = places.all().into_iter().filter(|place| place.kind == Kind::ContainerTask);
     let tasks = tasks.filter_map(|place| Some(place.name.rsplit('/').next()?.to_owned())).collect();
     Ok(Played { secrets, tasks })
@@ -194,6 +202,11 @@ fn keep_answers(tape: &Tape, secrets: &[Secret], places: &Places) {
         };
         places.add(kind, answer.asked.clone(), bytes);
     }
+}
+
+fn has_logged(places: &Places, words: &str) -> bool {
+    let logs = places.all().into_iter().filter(|place| place.kind == Kind::FunctionLog);
+    logs.into_iter().any(|place| String::from_utf8_lossy(&place.bytes).contains(words))
 }
 
 /// The same value under several names is one secret, by its first name.

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde_json::Value;
+
 /// What a place is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -102,6 +104,17 @@ impl Places {
         }
     }
 
+    /// Forgets messages with one of these bodies.
+    pub fn forget_messages(&self, bodies: &[String]) {
+        let is_one = |place: &Place| {
+            let message: Value = serde_json::from_slice(&place.bytes).unwrap_or_default();
+            let body = message.get("Body").and_then(Value::as_str);
+            body.is_some_and(|body| bodies.iter().any(|own| own == body))
+        };
+        let of_a_queue = |kind| matches!(kind, Kind::Message | Kind::DeadLetter);
+        self.found().places.retain(|place| !(of_a_queue(place.kind) && is_one(place)));
+    }
+
     /// Everything that was found.
     pub fn all(&self) -> Vec<Place> {
         self.found().places.clone()
@@ -127,6 +140,19 @@ pub fn count(places: &[Place]) -> BTreeMap<Kind, (usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::{Kind, Places, count};
+
+    #[test]
+    fn what_we_sent_ourselves_is_forgotten_on_queues_alone() {
+        let places = Places::default();
+        let message = r#"{"Body":"ours","MessageId":"1"}"#;
+        for kind in [Kind::Message, Kind::DeadLetter, Kind::Item] {
+            places.add(kind, "a", message);
+        }
+        places.add(Kind::Message, "b", r#"{"Body":"theirs"}"#);
+        places.forget_messages(&["ours".to_owned()]);
+        let left: Vec<_> = places.all().into_iter().map(|place| (place.kind, place.name)).collect();
+        assert_eq!(left, [(Kind::Item, "a".to_owned()), (Kind::Message, "b".to_owned())]);
+    }
 
     #[test]
     fn a_place_is_kept_once_for_each_kind_and_an_empty_one_not_at_all() {

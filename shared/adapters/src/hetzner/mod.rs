@@ -10,6 +10,7 @@
 mod catalogue;
 mod check;
 pub mod drift;
+mod echo;
 mod failure;
 mod group;
 mod inventory;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Stage;
 use crate::error::{Result, XtaskError};
-use crate::queue::Queue;
+use crate::function::{self, HEALTH};
 
 /// A token that has no place in a path or header: of letters and digits, as real ones are.
 const PLAIN_TOKEN_BYTES: usize = 32;
@@ -50,6 +50,7 @@ fn bodies(stage: &Stage<'_>, token: &str) -> Vec<(String, RequestBuilder)> {
             put(json!({ "provider": "hetzner", "token": format!("{token}\r\nx: y") })),
         ),
         ("a token in an unknown field", put(json!({ "provider": "hetzner", "tokn": token }))),
+        ("a token as the name of a field", put(json!({ "provider": "hetzner", token: 1 }))),
         (
             "a token as a number of nodes",
             put(json!({ "provider": "hetzner", "token": "x", "max_nodes": token })),
@@ -149,7 +150,6 @@ fn authorized(stage: &Stage<'_>, method: Method, path: &str) -> RequestBuilder {
 /// Messages that are no wakes. What lies on the queue is the sender's own; what the worker says of
 /// it is ours.
 async fn unreadable_messages(stage: &Stage<'_>, token: &str) -> Result<()> {
-    let Some(url) = stage.bench.state.queue_url.as_deref() else { return Ok(()) };
     let job = "job-00000000000000000000000000000001";
     let messages = [
         json!({ "job_id": job, "reason": token }).to_string(),
@@ -157,9 +157,11 @@ async fn unreadable_messages(stage: &Stage<'_>, token: &str) -> Result<()> {
         json!({ "job_id": job, "reason": "due", token: 1 }).to_string(),
         format!("{token} is no JSON"),
     ];
-    let queue = Queue::new()?;
     for message in messages {
-        queue.send(url, &message).await?;
+        stage.send(message).await?;
     }
+    // A schedule's input is a message as well.
+    let input = json!({ "task": token });
+    let _ = function::invoke(&stage.bench.state, HEALTH, &input).await;
     Ok(())
 }

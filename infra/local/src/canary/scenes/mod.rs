@@ -17,6 +17,7 @@ use crate::api::text;
 use crate::bench::Bench;
 use crate::error::{Result, XtaskError};
 use crate::function::{self, HEALTH};
+use crate::queue::Queue;
 
 /// Longer than anything that is waited for takes without machines, in seconds.
 const PATIENCE_SECS: u64 = 120;
@@ -31,12 +32,13 @@ pub struct Stage<'a> {
     /// With a taped API.
     pub bench: &'a Bench,
     planted: Mutex<Vec<Secret>>,
+    sent: Mutex<Vec<String>>,
 }
 
 impl<'a> Stage<'a> {
     /// With the tokens that the stack was brought up with.
     pub fn new(bench: &'a Bench) -> Self {
-        let stage = Self { bench, planted: Mutex::default() };
+        let stage = Self { bench, planted: Mutex::default(), sent: Mutex::default() };
         stage.plant("provider token of the stack", &bench.state.provider_token);
         stage.plant("provider token that looks", &bench.state.observer_token);
         stage.plant("API token of the stack", bench.state.token.as_deref().unwrap_or_default());
@@ -54,14 +56,31 @@ impl<'a> Stage<'a> {
         self.planted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Sends a message with a secret in it to the wake queue: it is the sender's own, and not to be
+    /// searched.
+    ///
+    /// # Errors
+    /// It was not accepted.
+    pub async fn send(&self, message: String) -> Result<()> {
+        let url = self.bench.state.queue_url.as_deref().unwrap_or_default();
+        Queue::new()?.send(url, &message).await?;
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+        Ok(())
+    }
+
+    /// The messages that were sent so.
+    pub fn sent(&self) -> Vec<String> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// A new provider token that does not look like one: with everything that some encoding or
-    /// other changes. Nobody looks at a token's form.
+    /// other changes, in each of its halves. Nobody looks at a token's form.
     ///
     /// # Errors
     /// No randomness.
     pub fn new_token(&self, name: &str) -> Result<String> {
-        let token =
-            format!(r#"{}/+?&=%"\<>~'{{}}|{}"#, crate::random::hex(12)?, crate::random::hex(12)?);
+        let [a, b, c, d] = [random()?, random()?, random()?, random()?];
+        let token = format!(r#"{a}/+?"\{b}&=%<>~{c}'{{}}|"\{d}"#);
         self.plant(&format!("provider token `{name}`"), &token);
         Ok(token)
     }
@@ -148,6 +167,10 @@ impl<'a> Stage<'a> {
     fn tell(&self, text: impl AsRef<str>) {
         self.bench.report.line(text);
     }
+}
+
+fn random() -> Result<String> {
+    crate::random::hex(6)
 }
 
 /// A node that was asked for.
