@@ -152,17 +152,42 @@ impl Stores {
         for page in self.list("logs", target, json!({})).await? {
             for group in items_of(&page, "logGroups") {
                 let group = text(group, "/logGroupName")?;
-                let body = json!({ "logGroupName": group });
-                let pages = self.list("logs", "Logs_20140328.FilterLogEvents", body).await?;
-                let mut lines = String::new();
-                for event in pages.iter().flat_map(|page| items_of(page, "events")) {
-                    lines.push_str(text(event, "/message")?.trim_end());
-                    lines.push('\n');
+                let target = "Logs_20140328.DescribeLogStreams";
+                let streams = json!({ "logGroupName": group });
+                for page in self.list("logs", target, streams).await? {
+                    for stream in items_of(&page, "logStreams") {
+                        let stream = text(stream, "/logStreamName")?;
+                        let lines = self.log_stream(&group, &stream).await?;
+                        places.add(Kind::FunctionLog, format!("{group} {stream}"), lines);
+                    }
                 }
-                places.add(Kind::FunctionLog, group, lines);
             }
         }
         Ok(())
+    }
+
+    /// A stream from its beginning, page by page until one is empty: a list filtered over a whole
+    /// group ends in the emulator after 10,000 events, without saying so.
+    async fn log_stream(&self, group: &str, stream: &str) -> Result<String> {
+        let target = "Logs_20140328.GetLogEvents";
+        let mut body =
+            json!({ "logGroupName": group, "logStreamName": stream, "startFromHead": true });
+        let mut lines = String::new();
+        for _ in 0..MAX_PAGES {
+            let page = self.call(&self.aws_url, "logs", target, &body).await?;
+            let before = lines.len();
+            for event in items_of(&page, "events") {
+                lines.push_str(text(event, "/message")?.trim_end());
+                lines.push('\n');
+            }
+            if lines.len() == before {
+                return Ok(lines);
+            }
+            if let Some(fields) = body.as_object_mut() {
+                fields.insert("nextToken".to_owned(), json!(text(&page, "/nextForwardToken")?));
+            }
+        }
+        Err(XtaskError::Check(format!("{target}: more than {MAX_PAGES} pages")))
     }
 
     async fn task_definitions(&self, places: &Places) -> Result<()> {

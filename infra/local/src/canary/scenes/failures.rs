@@ -142,10 +142,11 @@ async fn no_capacity(stage: &Stage<'_>) -> Result<()> {
 /// The playbook fails, and says all it can see. With machines it is refused what it asks for.
 async fn run_fails(stage: &Stage<'_>) -> Result<()> {
     stage.connect("fails").await?;
-    let vars = json!({ "simulated_pry": true, "simulated_failure": true, "nftables_extra": ["}"] });
+    // A real playbook refuses variables that its profile does not know.
+    let vars = json!({ "simulated_pry": true, "simulated_failure": true });
     let asked = stage.ask("canary-fails", "fails", vars).await?;
     let end = stage.wait_for_end(&asked.job).await?;
-    if end == "succeeded" && !stage.has_machines() {
+    if end == "succeeded" {
         return Err(XtaskError::Check("a run that was to fail succeeded".to_owned()));
     }
     stage.tell(format!("a run that was to fail: {end}"));
