@@ -10,6 +10,9 @@ use crate::workspace::Workspace;
 /// Programs as they were built, before any secret was made.
 const PROGRAMS: &[&str] = &["functions", "emulator"];
 
+/// What this program itself wrote down of the functions' logs, which were searched as such.
+const COPIES: &str = "nodeyard-local-";
+
 /// Keeps every file of the stack's folders, and whatever is left of its tasks' scratch folders.
 pub fn search(workspace: &Workspace, stack: &str, tasks: &[String], places: &Places) {
     let folder = workspace.stack(stack);
@@ -35,6 +38,13 @@ fn keep(path: &Path, below: &Path, places: &Places) {
     };
     for file in files {
         let name = file.strip_prefix(below).unwrap_or(&file).display().to_string();
+        if file_name(&file).starts_with(COPIES) {
+            continue;
+        }
         places.add(Kind::FileLeft, name, std::fs::read(&file).unwrap_or_default());
     }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -12,7 +12,7 @@ mod verdict;
 mod views;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use crate::report::Report;
 use crate::workspace::Workspace;
 use nodeyard_domain::host_key::first_host_key;
 use nodeyard_domain::ownership::{DeploymentKey, LABEL_NODE, MAX_ATTEMPTS};
+use tokio::task::JoinSet;
 
 use matcher::{Matcher, Secret, seed_of};
 use place::{Kind, Places};
@@ -106,7 +107,9 @@ async fn play(bench: &Bench, leaks: bool, places: &Places) -> Result<Played> {
     let bench = Bench { api: bench.api.taped(&tape), ..bench.clone() };
     let stores = Stores::of(&bench.state)?;
     let watch = Watch::start(&bench, places.clone());
-    let looking = tokio::spawn({
+    // Ends when it is dropped, however this ends.
+    let mut looking = JoinSet::new();
+    looking.spawn({
         let (stores, places) = (stores.clone(), places.clone());
         async move {
             loop {
@@ -120,7 +123,7 @@ async fn play(bench: &Bench, leaks: bool, places: &Places) -> Result<Played> {
     // Two moments: what is stored at the start may have been replaced at the end.
     let mut stored = stores.secrets().await?;
     let played = if leaks { scenes::play_short(&stage).await } else { scenes::play(&stage).await };
-    looking.abort();
+    drop(looking);
     played?;
     stores.look(places).await?;
     stores.look_at_the_end(places).await?;
@@ -211,6 +214,6 @@ fn has_logged(places: &Places, words: &str) -> bool {
 
 /// The same value under several names is one secret, by its first name.
 fn keep_values_once(secrets: &mut Vec<Secret>) {
-    let mut known = BTreeMap::new();
-    secrets.retain(|secret| known.insert(secret.value.clone(), ()).is_none());
+    let mut known = BTreeSet::new();
+    secrets.retain(|secret| known.insert(secret.value.clone()));
 }

@@ -92,6 +92,9 @@ impl Verdict {
         for (kind, (number, bytes)) in &self.counts {
             lines.push(format!("searched: {number:5} {} ({} KB)", kind.word(), bytes / 1024));
         }
+        if !self.counts.contains_key(&Kind::DeadLetter) {
+            lines.push(format!("searched:     0 {}: there were none", Kind::DeadLetter.word()));
+        }
         lines.push(format!("searched for {} secrets, each in every form", self.secrets));
         lines.extend(EXEMPT.iter().map(|place| format!("not searched: {place}")));
         for kind in &self.blind {
