@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
+    body::{repeatable, unknown_field},
     code::ApiCode,
     problem::{Fault, Place, Problem},
 };
@@ -24,7 +25,16 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Query::try_from_uri(&parts.uri)
             .map(|Query(params)| Self(params))
-            .map_err(|rejection| Problem::new(ApiCode::InvalidQuery, rejection.body_text()))
+            .map_err(|rejection| Problem::new(ApiCode::InvalidQuery, told(&rejection.body_text())))
+    }
+}
+
+/// What is wrong with a query, without what the caller may have put there by mistake.
+fn told(words: &str) -> String {
+    match unknown_field(words) {
+        // What comes before the name is the name, as the place of the fault.
+        Some((name, after)) => format!("unknown field `{}`, {after}", repeatable(name)),
+        None => words.to_owned(),
     }
 }
 
@@ -108,4 +118,23 @@ fn percent_encode(text: &str) -> String {
             other => format!("%{other:02X}"),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told;
+
+    #[test]
+    fn a_long_name_that_nobody_knows_is_not_repeated() {
+        let words = |name: &str| format!("unknown field `{name}`, expected `limit` or `b`");
+        let said = |name: &str| format!("Failed: {name}: {}", words(name));
+        assert_eq!(told(&said("limits")), words("limits"));
+        for name in ["x".repeat(64), format!("a`, expected {}", "x".repeat(64))] {
+            assert_eq!(told(&said(&name)), words("…"));
+        }
+        assert_eq!(
+            told("Failed: invalid digit found in string"),
+            "Failed: invalid digit found in string"
+        );
+    }
 }

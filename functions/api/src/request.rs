@@ -3,7 +3,7 @@
 use std::{convert::Infallible, net::IpAddr};
 
 use axum::{
-    extract::{FromRequestParts, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request, State},
     middleware::Next,
     response::Response,
 };
@@ -76,7 +76,8 @@ pub(crate) async fn answer<P: Ports>(
     request.extensions_mut().insert(source.clone());
     request.extensions_mut().insert(notes.clone());
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let resource = asked.as_ref().and_then(|asked| asked.resource_id().map(str::to_owned));
 
     let mut response = next.run(request).await;
     let mut code = None;
@@ -92,8 +93,15 @@ pub(crate) async fn answer<P: Ports>(
         }
     }
     app.tell_left_out(&source).await;
+    // The route and not the path: whoever puts a secret into a path must not find it in the log.
     tracing::info!(
-        request_id = source.request_id, %method, path, status = response.status().as_u16(), code, "answered"
+        request_id = source.request_id,
+        %method,
+        route = route.as_ref().map(MatchedPath::as_str),
+        resource,
+        status = response.status().as_u16(),
+        code,
+        "answered"
     );
     if let Ok(value) = HeaderValue::from_str(&source.request_id) {
         response.headers_mut().insert(REQUEST_ID, value);

@@ -15,6 +15,7 @@ use nodeyard_engine::{
     sweep,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tracing::warn;
 
 /// No further connection is checked this long after the first, in seconds: with a provider that
@@ -35,6 +36,19 @@ pub enum Task {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Request {
     pub task: Task,
+}
+
+/// The input is none of ours. It is not repeated: it may hold anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the input is neither {{\"task\": \"sweep\"}} nor {{\"task\": \"check\"}}")]
+pub struct UnknownInput;
+
+impl Request {
+    /// # Errors
+    /// When it asks for neither.
+    pub fn read(input: Value) -> Result<Self, UnknownInput> {
+        serde_json::from_value(input).map_err(|_| UnknownInput)
+    }
 }
 
 /// What was found and done: jobs and wakes for a sweep, connections and checks of them for a check.

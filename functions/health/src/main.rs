@@ -14,6 +14,7 @@ use nodeyard_adapters::{
     telemetry,
 };
 use nodeyard_health::{Health, Request};
+use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -30,8 +31,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         clock: WallClock,
         deployment: config.shared.deployment,
     };
-    run(service_fn(async |event: LambdaEvent<Request>| {
-        Ok::<_, lambda_runtime::Error>(health.handle(event.payload).await?)
+    run(service_fn(async |event: LambdaEvent<Value>| {
+        let request = Request::read(event.payload)?;
+        Ok::<_, lambda_runtime::Error>(health.handle(request).await?)
     }))
     .await
 }

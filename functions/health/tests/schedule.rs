@@ -128,3 +128,12 @@ fn the_sample_events_are_what_the_schedule_sends() {
         assert_eq!(sample, sent);
     }
 }
+
+#[test]
+fn an_input_that_is_none_of_ours_is_not_repeated() {
+    assert!(Request::read(serde_json::json!({ "task": "sweep" })).is_ok());
+    for input in [serde_json::json!({ "task": "hunter2" }), serde_json::json!("hunter2")] {
+        let error = Request::read(input).unwrap_err().to_string();
+        assert!(!error.contains("hunter2") && error.contains("sweep"), "{error}");
+    }
+}

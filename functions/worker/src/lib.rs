@@ -19,7 +19,8 @@ use tracing::{Instrument, error, info_span};
 /// Why a record goes back to the queue, and from there, tried often enough, to the dead letters.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    #[error("the message is not a wake: {0}")]
+    /// Without what the parser says: it repeats the message.
+    #[error("the message is not a wake (line {}, column {})", .0.line(), .0.column())]
     Unreadable(#[from] serde_json::Error),
     #[error(transparent)]
     Driver(#[from] nodeyard_engine::driver::DriverError),

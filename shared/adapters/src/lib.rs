@@ -12,6 +12,8 @@ pub mod dynamo;
 pub mod ecs;
 pub mod hetzner;
 pub mod jwt;
+#[cfg(debug_assertions)]
+mod planted;
 pub mod secrets;
 pub mod sqs;
 pub mod telemetry;

@@ -39,8 +39,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Something was doubled, left over or stuck, or the drill could not be done.
 pub async fn chaos(workspace: &Workspace, options: &ChaosOptions, report: Report) -> Result<()> {
     let seed = options.seed.map_or_else(Dice::seed, Ok)?;
-    let stack =
-        StackOptions { stack: options.stack.clone(), backing: options.backing, task_image: None };
+    let stack = StackOptions::of(options.stack.clone(), options.backing);
     let verdict = with_stack(workspace, &stack, report, async |bench| {
         report.line(format!("seed {seed}"));
         play(bench, options.acquisitions, Plan::of(options.short), Dice::new(seed)).await

@@ -21,6 +21,7 @@ use crate::state::StackState;
 use crate::workspace::Workspace;
 
 pub use end::{end, nothing_is_left};
+pub use services::PLANTED;
 
 /// Brings a stack up and gives back what is needed to use it.
 ///

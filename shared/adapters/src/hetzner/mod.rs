@@ -11,6 +11,7 @@ mod alarm;
 mod catalogue;
 mod check;
 pub mod drift;
+mod echo;
 mod failure;
 mod group;
 mod inventory;

@@ -12,7 +12,7 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::alarm::Alarm;
+use super::{alarm::Alarm, echo::without_echo};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Under the worker's time-out, so that a slow answer is an observation and not a crash.
@@ -114,6 +114,16 @@ pub(super) struct Answer {
     pub body: Vec<u8>,
 }
 
+impl Answer {
+    /// What an error says of the request is not for others.
+    fn clean(mut self, token: &SecretString) -> Self {
+        if self.status >= 400 {
+            self.body = without_echo(self.body, token);
+        }
+        self
+    }
+}
+
 pub(super) struct Transport {
     client: Client,
     /// Without a slash at the end.
@@ -169,7 +179,7 @@ impl Transport {
     pub async fn send(&self, token: &SecretString, call: &Call) -> Result<Answer, ProviderFailure> {
         let authorization = authorization(token)?;
         let started = Instant::now();
-        let answer = self.exchange(authorization, call).await;
+        let answer = self.exchange(authorization, call).await.map(|answer| answer.clean(token));
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &answer {
             Ok(answer) => tracing::info!(
