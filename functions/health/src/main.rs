@@ -8,6 +8,7 @@ use nodeyard_adapters::{
     clock::WallClock,
     config::{HealthConfig, process_environment},
     dynamo::DynamoStore,
+    eventbridge::EventBridge,
     hetzner::HetznerProvider,
     secrets::SecretsManager,
     sqs::SqsQueue,
@@ -26,6 +27,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         queue: SqsQueue::new(&aws, &config.shared.wake_queue_url),
         provider: HetznerProvider::new(&config.hetzner_endpoint, Arc::new(secrets()))?,
         secrets: secrets(),
+        events: EventBridge::new(&aws, &config.event_bus),
         clock: WallClock,
         deployment: config.shared.deployment,
     };

@@ -84,7 +84,7 @@ pub async fn check(
     let token = secrets.provider_token(&connection.name, true).await?;
     let report = provider.check_token(&token, "", &key.public_key, Some(key)).await;
     let judged = judge(connection, report, now);
-    if !store.swap_connection(&judged).await? {
+    if !store.swap_connection(&judged, &[]).await? {
         info!(connection = %connection.name, "changed meanwhile; the check says nothing");
         return Ok(connection.clone());
     }

@@ -72,7 +72,7 @@ async fn a_connection_without_a_key_has_no_marker_to_miss() {
 
     // Health makes no key: it may not write its private half.
     let stored = Connection { version: 1, ..bare };
-    assert!(world.store.swap_connection(&stored).await.unwrap());
+    assert!(world.store.swap_connection(&stored, &[]).await.unwrap());
     let before = connection(&world).await;
     let judged =
         check(&world.store, &world.secrets, &world.provider, &before, world.clock.now()).await;
@@ -113,7 +113,7 @@ impl ProviderCheck for Meanwhile<'_> {
         if !self.is_done.swap(true, Ordering::SeqCst) {
             let known = connection(self.world).await;
             let rotated = Connection { max_nodes: Some(3), ..known };
-            assert!(self.world.store.swap_connection(&rotated).await.unwrap());
+            assert!(self.world.store.swap_connection(&rotated, &[]).await.unwrap());
         }
         Err(ProviderFailure::new(FailureClass::Unauthorized, "unauthorized", "message"))
     }
