@@ -4,6 +4,7 @@
 use jiff::SignedDuration;
 use nodeyard_domain::{
     connection::{ConnectionReason, ConnectionStatus},
+    event::{Event, EventKind},
     id::NodeId,
     node::NodeStatus,
     ownership,
@@ -92,6 +93,15 @@ async fn a_check_finds_an_orphan_and_the_sweep_releases_it() {
     assert_eq!(world.provider.books().alive, Vec::<u64>::new());
     let node = world.store.node(&node).await.unwrap().unwrap();
     assert_eq!(node.status, NodeStatus::Released);
+    // The first release is of the cancelled provision.
+    let told: Vec<EventKind> = world.events.received().iter().map(Event::kind).collect();
+    let expected = [
+        EventKind::NodeReleased,
+        EventKind::OrphanFound,
+        EventKind::CleanupPending,
+        EventKind::NodeReleased,
+    ];
+    assert_eq!((told.as_slice(), world.store.outbox()), (expected.as_slice(), Vec::new()));
 }
 
 #[tokio::test]

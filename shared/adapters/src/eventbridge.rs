@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_call_has_ten_entries_at_most_and_256_kb() {
-        assert_eq!(calls(&[]), []);
+        assert!(calls(&[]).is_empty());
         assert_eq!(calls(&[100; 23]), [0..10, 10..20, 20..23]);
         let half = MAX_BYTES / 2;
         assert_eq!(calls(&[half, half, 1, half]), [0..2, 2..4]);

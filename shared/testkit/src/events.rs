@@ -14,10 +14,16 @@ use crate::{
 /// What the bus takes of one event, in bytes of JSON.
 const MAX_EVENT_BYTES: usize = 256 * 1024;
 
+#[derive(Debug, Default)]
+struct Bus {
+    taken: Vec<Event>,
+    calls: u64,
+}
+
 /// Clones share what was taken.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryEvents {
-    taken: Arc<Mutex<Vec<Event>>>,
+    bus: Arc<Mutex<Bus>>,
     faults: Faults,
 }
 
@@ -29,7 +35,12 @@ impl MemoryEvents {
 
     /// Everything that subscribers have received, in order, each as often as it was sent.
     pub fn received(&self) -> Vec<Event> {
-        held(&self.taken).clone()
+        held(&self.bus).taken.clone()
+    }
+
+    /// How often something was put, whatever came of it.
+    pub fn calls(&self) -> u64 {
+        held(&self.bus).calls
     }
 
     fn take(&self, event: &Event) -> Result<(), EventsError> {
@@ -40,7 +51,7 @@ impl MemoryEvents {
         if self.faults.hits(Fault::EventRefused) {
             return Err(EventsError("throttled".to_owned()));
         }
-        held(&self.taken).push(event.clone());
+        held(&self.bus).taken.push(event.clone());
         Ok(())
     }
 }
@@ -49,6 +60,7 @@ impl Events for MemoryEvents {
     async fn put(&self, events: &[Event]) -> Vec<Result<(), EventsError>> {
         let unanswered = || Err(EventsError("no answer".to_owned()));
         pause().await;
+        held(&self.bus).calls += 1;
         let put = if self.faults.hits(Fault::EventsUnanswered) {
             events.iter().map(|_| unanswered()).collect()
         } else {
