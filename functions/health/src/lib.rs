@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use nodeyard_engine::{
     Clock,
     check::{CheckError, check},
+    event::{Events, Outbox},
     orphan::{Inventory, OrphanCheck, OrphanCheckError, OrphanStore},
     provider::{Provider, ProviderCheck},
     queue::WakeQueue,
@@ -60,6 +61,8 @@ pub struct Report {
     pub orphans: usize,
     /// How many of them are on their way out.
     pub removed: usize,
+    /// Events sent that were left in the outbox.
+    pub events: usize,
 }
 
 /// The next run does what this one left.
@@ -72,22 +75,24 @@ pub enum HealthError {
 }
 
 /// The ports the schedule's work needs.
-pub struct Health<S, Q, P, X, C> {
+pub struct Health<S, Q, P, X, E, C> {
     pub store: S,
     pub queue: Q,
     pub provider: P,
     pub secrets: X,
+    pub events: E,
     pub clock: C,
     /// The value of our deployment label.
     pub deployment: String,
 }
 
-impl<S, Q, P, X, C> Health<S, Q, P, X, C>
+impl<S, Q, P, X, E, C> Health<S, Q, P, X, E, C>
 where
-    S: JobStore + ApiStore + OrphanStore,
+    S: JobStore + ApiStore + OrphanStore + Outbox,
     Q: WakeQueue,
     P: Provider + ProviderCheck + Inventory,
     X: Secrets,
+    E: Events,
     C: Clock,
 {
     /// # Errors
@@ -95,8 +100,10 @@ where
     pub async fn handle(&self, request: Request) -> Result<Report, HealthError> {
         match request.task {
             Task::Sweep => {
-                let swept = sweep::sweep(&self.store, &self.queue, self.clock.now()).await?;
-                Ok(Report { found: swept.found, done: swept.sent, ..Report::default() })
+                let (store, queue, events) = (&self.store, &self.queue, &self.events);
+                let swept = sweep::sweep(store, queue, events, self.clock.now()).await?;
+                let (found, done, events) = (swept.found, swept.sent, swept.events);
+                Ok(Report { found, done, events, ..Report::default() })
             }
             Task::Check => {
                 // Connections first: one whose token is of another project is not listed.

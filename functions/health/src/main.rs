@@ -8,6 +8,7 @@ use nodeyard_adapters::{
     clock::WallClock,
     config::{HealthConfig, process_environment},
     dynamo::DynamoStore,
+    eventbridge::EventBridge,
     hetzner::HetznerProvider,
     secrets::SecretsManager,
     sqs::SqsQueue,
@@ -28,6 +29,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         provider: HetznerProvider::new(&config.hetzner_endpoint, Arc::new(secrets()))?
             .with_drift_alarm(),
         secrets: secrets(),
+        events: EventBridge::new(&aws, &config.event_bus),
         clock: WallClock,
         deployment: config.shared.deployment,
     };

@@ -8,6 +8,7 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMe
 use nodeyard_domain::wake::Wake;
 use nodeyard_engine::{
     Clock, Driver, Handled,
+    event::{Events, Outbox},
     provider::Provider,
     queue::WakeQueue,
     runner::Runner,
@@ -28,16 +29,17 @@ pub enum RecordError {
 
 /// Handles a batch. Records run side by side; one that fails or panics is reported alone. Jobs that
 /// have crashed their worker before come last, one by one.
-pub async fn handle_batch<S, Q, P, R, X, C>(
-    driver: Arc<Driver<S, Q, P, R, X, C>>,
+pub async fn handle_batch<S, Q, P, R, X, E, C>(
+    driver: Arc<Driver<S, Q, P, R, X, E, C>>,
     event: SqsEvent,
 ) -> SqsBatchResponse
 where
-    S: JobStore + RunStore + 'static,
+    S: JobStore + RunStore + Outbox + 'static,
     Q: WakeQueue + 'static,
     P: Provider + 'static,
     R: Runner + 'static,
     X: Secrets + 'static,
+    E: Events + 'static,
     C: Clock + 'static,
 {
     let mut hops = Vec::with_capacity(event.records.len());
@@ -102,17 +104,18 @@ fn report(response: &mut SqsBatchResponse, record: &SqsMessage) {
     response.batch_item_failures.push(failure);
 }
 
-async fn handle_record<S, Q, P, R, X, C>(
-    driver: &Driver<S, Q, P, R, X, C>,
+async fn handle_record<S, Q, P, R, X, E, C>(
+    driver: &Driver<S, Q, P, R, X, E, C>,
     record: &SqsMessage,
     company: Company,
 ) -> Result<Handled, RecordError>
 where
-    S: JobStore + RunStore,
+    S: JobStore + RunStore + Outbox,
     Q: WakeQueue,
     P: Provider,
     R: Runner,
     X: Secrets,
+    E: Events,
     C: Clock,
 {
     let wake: Wake = serde_json::from_str(record.body.as_deref().unwrap_or_default())?;

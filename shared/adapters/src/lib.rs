@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod dynamo;
 pub mod ecs;
+pub mod eventbridge;
 pub mod hetzner;
 pub mod jwt;
 #[cfg(debug_assertions)]

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{Connection, ManagedKey, TokenReport},
+    event,
     observation::{FailureClass, ProviderFailure},
 };
 use secrecy::SecretString;
@@ -49,7 +50,8 @@ pub async fn check(
     let token = secrets.provider_token(&connection.name, true).await?;
     let report = examine(store, provider, deployment, &token, connection, key).await?;
     let judged = Connection { drift: provider.take_drift(), ..connection.judged(report, now) };
-    if !store.swap_connection(&judged).await? {
+    let events = event::of_connection(connection, &judged, now);
+    if !store.swap_connection(&judged, &events).await? {
         info!(connection = %connection.name, "changed meanwhile; the check says nothing");
         return Ok(connection.clone());
     }

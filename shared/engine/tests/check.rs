@@ -42,7 +42,7 @@ async fn a_connection_without_a_key_is_left_to_its_caller() {
     let bare = Connection { key: None, ..known.clone() };
     // Health makes no key: it may not write its private half.
     let stored = Connection { version: 1, ..bare };
-    assert!(world.store.swap_connection(&stored).await.unwrap());
+    assert!(world.store.swap_connection(&stored, &[]).await.unwrap());
     let before = connection(&world).await;
     let judged = look(&world, &world.provider, &before, world.clock.now()).await;
     assert_eq!(judged, before);
@@ -82,7 +82,7 @@ impl ProviderCheck for Meanwhile<'_> {
         if !self.is_done.swap(true, Ordering::SeqCst) {
             let known = connection(self.world).await;
             let rotated = Connection { max_nodes: Some(3), ..known };
-            assert!(self.world.store.swap_connection(&rotated).await.unwrap());
+            assert!(self.world.store.swap_connection(&rotated, &[]).await.unwrap());
         }
         Err(ProviderFailure::new(FailureClass::Unauthorized, "unauthorized", "message"))
     }

@@ -7,6 +7,7 @@ use axum::{
 use nodeyard_domain::{
     audit::{Action, Outcome},
     connection::{Connection, ConnectionStatus, ManagedKey},
+    event,
     observation::{FailureClass, ProviderFailure},
     token::Scope,
 };
@@ -52,7 +53,8 @@ pub async fn check_provider<P: Ports>(
     let caller = if confirm_project { caller.require(Scope::Admin)? } else { caller };
     let connection = app.check(&before, confirm_project).await?;
     let audit = app.audit(&caller, &origin, Action::ProviderCheck, &connection.name, Outcome::Done);
-    if !app.store.change_connection(&connection, &audit).await? {
+    let events = event::of_connection(&before, &connection, app.now());
+    if !app.store.change_connection(&connection, &events, &audit).await? {
         let detail = "The connection was changed meanwhile: check it again.";
         return Err(Problem::new(ApiCode::EditConflict, detail));
     }

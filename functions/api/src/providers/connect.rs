@@ -10,6 +10,7 @@ use http::{StatusCode, header};
 use nodeyard_domain::{
     audit::{Action, AuditEntry, Outcome},
     connection::{Connection, ConnectionName, ConnectionStatus, Permission, ProviderKind},
+    event,
     job::{JobState, ParkReason},
     wake::WakeReason,
 };
@@ -165,10 +166,12 @@ impl<P: Ports> App<P> {
             drift: known.and_then(|known| known.drift.clone()),
             created_at: known.map_or(now, |known| known.created_at),
         };
+        let fresh = connection.clone();
         let connection = connection.judged(Ok(judged.report.clone()), now);
+        let events = event::of_connection(known.unwrap_or(&fresh), &connection, now);
         self.keep_key(&connection, judged).await?;
         self.secrets.put_provider_token(&wanted.name, &wanted.token).await?;
-        if !self.store.change_connection(&connection, audit).await? {
+        if !self.store.change_connection(&connection, &events, audit).await? {
             let detail = "The connection was changed meanwhile: send the token again.";
             return Err(Problem::new(ApiCode::EditConflict, detail));
         }

@@ -20,6 +20,7 @@ use crate::report::Report;
 use crate::state::StackState;
 use crate::workspace::Workspace;
 
+pub use deployment::DEPLOYMENT;
 pub use end::{end, nothing_is_left};
 pub use services::PLANTED;
 
