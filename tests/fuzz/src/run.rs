@@ -224,6 +224,7 @@ fn watch_panics() {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic)]
     use super::*;
     use crate::target::Limits;
 

@@ -231,9 +231,7 @@ fn needs(program: &Program) -> BTreeSet<(String, String)> {
 /// What the template grants a role, without what its platform needs.
 fn granted(role: &str) -> BTreeSet<(String, String)> {
     let of_platform = |grant: &Grant| {
-        OF_THE_PLATFORM
-            .iter()
-            .any(|known| *known == (role, grant.action.as_str(), grant.resource.as_str()))
+        OF_THE_PLATFORM.contains(&(role, grant.action.as_str(), grant.resource.as_str()))
     };
     let grants = grants(&read(), role).into_iter().filter(|grant| !of_platform(grant));
     let task = |action: &str| action.starts_with("ecs:") || action == "iam:PassRole";
