@@ -11,6 +11,7 @@ mod auth;
 mod body;
 mod catalogue;
 pub mod code;
+pub mod gateway;
 mod health;
 mod idempotency;
 pub mod issuer;

@@ -34,5 +34,5 @@ async fn main() -> Result<(), lambda_http::Error> {
         clock::WallClock,
         || clock::random_bits().ok(),
     );
-    lambda_http::run(nodeyard_api::router(app)).await
+    nodeyard_api::gateway::serve(app).await
 }

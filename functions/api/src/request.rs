@@ -17,6 +17,9 @@ use crate::{
     problem::Problem,
 };
 
+/// The gateway's have 16.
+const MAX_ID_BYTES: usize = 128;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Where a request comes from, as the gateway says it.
@@ -114,13 +117,19 @@ fn gateway_source(request: &Request) -> Source {
         Some(RequestContext::ApiGatewayV2(context)) => {
             let address = context.http.source_ip.as_deref();
             let address = address.and_then(|text| text.parse::<IpAddr>().ok());
+            let request_id = context.request_id.clone().filter(|id| is_plain(id));
             Source {
-                request_id: context.request_id.clone().unwrap_or_default(),
+                request_id: request_id.unwrap_or_default(),
                 address: address.map(|address| address.to_string()),
             }
         }
         _ => Source::default(),
     }
+}
+
+/// An id goes into a header, logs and records.
+fn is_plain(id: &str) -> bool {
+    id.len() <= MAX_ID_BYTES && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The problem a handler gave, or the one that an error answer of the framework stands for.

@@ -40,6 +40,8 @@ pub enum Task {
     Defects(DrillOptions),
     /// Two workers, a queue that loses and doubles, and a crash: every order of events.
     Model(DrillOptions),
+    /// Inputs nobody meant to send, for every parser: `--secs N --target T --seed S`.
+    Fuzz(DrillOptions),
     /// Provider calls per node; simulated, or on the local stack.
     Calls(CallsOptions),
     /// Hand a queue's messages to a function run by `cargo lambda watch`.

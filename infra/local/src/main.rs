@@ -75,6 +75,7 @@ async fn run(task: Task) -> Result<()> {
         Task::Sim(options) => drill("sim", &options.words).await,
         Task::Defects(options) => drill("defects", &options.words).await,
         Task::Model(options) => drills::run(&Workspace::find()?, &["model"], &options.words).await,
+        Task::Fuzz(options) => drills::run(&Workspace::find()?, &["fuzz"], &options.words).await,
         Task::Calls(options) if options.stack_run => {
             calls::calls(&Workspace::find()?, &options, report).await
         }

@@ -6,6 +6,7 @@ mod ends;
 mod failures;
 mod host_keys;
 mod machine;
+mod memory;
 mod secrets;
 mod sizes;
 mod success;

@@ -7,6 +7,7 @@ mod audit_refusals;
 mod catalog;
 mod gateway;
 mod health;
+mod hostile;
 mod jobs_cancel;
 mod jobs_get;
 mod jobs_history;

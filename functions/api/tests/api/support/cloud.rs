@@ -1,5 +1,6 @@
 //! A provider as the API sees it. A token says what it is: `rw:p1` and `ro:p1` are tokens of the
-//! project `p1`, `later:p1` one whose writes get no useful answer; others are refused.
+//! project `p1`, `later:p1` one whose writes get no useful answer; others are refused unless they
+//! were made known.
 
 use std::{
     collections::BTreeMap,
@@ -31,6 +32,10 @@ struct Books {
     keys: Vec<Key>,
     catalogue_calls: u32,
     revoked: Vec<String>,
+    /// What tokens may that do not say it themselves, and in which project.
+    accepted: BTreeMap<String, (String, String)>,
+    /// Every token that was tried, once.
+    seen: Vec<String>,
     down: bool,
     things: Vec<Resource>,
     /// Ids of things that are protected from deletion.
@@ -56,6 +61,16 @@ impl FakeCloud {
 
     pub fn revoke(&self, token: &str) {
         self.0.lock().unwrap().revoked.push(token.to_owned());
+    }
+
+    /// Makes a token of any shape one of `rw`, `ro` or `later`, of a project.
+    pub fn accept(&self, token: &str, may: &str, project: &str) {
+        let what = (may.to_owned(), project.to_owned());
+        self.0.lock().unwrap().accepted.insert(token.to_owned(), what);
+    }
+
+    pub fn tokens_seen(&self) -> Vec<String> {
+        self.0.lock().unwrap().seen.clone()
     }
 
     pub fn set_down(&self, down: bool) {
@@ -85,11 +100,17 @@ impl FakeCloud {
 
     /// What the token may do, and where.
     fn open(&self, token: &SecretString) -> Result<(String, String), ProviderFailure> {
-        let books = self.0.lock().unwrap();
+        let mut books = self.0.lock().unwrap();
         if books.down {
             return Err(ProviderFailure::new(FailureClass::Unknown, "bad_gateway", "down"));
         }
         let token = token.expose_secret();
+        if !books.seen.iter().any(|seen| seen == token) {
+            books.seen.push(token.to_owned());
+        }
+        if let Some(what) = books.accepted.get(token) {
+            return Ok(what.clone());
+        }
         token
             .split_once(':')
             .filter(|(may, _)| ["rw", "ro", "later"].contains(may))
