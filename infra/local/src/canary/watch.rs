@@ -126,7 +126,7 @@ fn named(words: &[u8]) -> String {
         word.rsplit('/').next().unwrap_or_default().to_owned()
     });
     let is_program = |name: &String| {
-        name.len() <= 40
+        (1..=40).contains(&name.len())
             && name
                 .bytes()
                 .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_'))
