@@ -85,9 +85,8 @@ pub async fn examine(
 ) -> Result<Result<TokenReport, ProviderFailure>, StoreError> {
     let name = ManagedKey::name(deployment, &connection.name, key.version);
     let report = look(provider, token, &name, key).await;
-    if matches!(&report, Ok(seen) if !seen.sees_marker)
-        && sees_a_server(store, provider, token, connection).await?
-    {
+    let is_blind = matches!(&report, Ok(seen) if !seen.sees_marker);
+    if is_blind && sees_a_server(store, provider, token, connection).await? {
         warn!(connection = %connection.name, "the managed SSH key was deleted; it is made again");
         return Ok(remake(provider, token, &name, key).await);
     }

@@ -32,7 +32,8 @@ fn no_role_changes_itself_reads_others_or_deletes_the_table() {
     {
         for grant in grants(&template, role) {
             let service = grant.action.split(':').next().unwrap();
-            let known = ["dynamodb", "sqs", "secretsmanager", "ecs", "logs", "ecr", "lambda"];
+            let known =
+                ["dynamodb", "sqs", "secretsmanager", "events", "ecs", "logs", "ecr", "lambda"];
             let passes = grant.action == "iam:PassRole" && role == "WorkerRole";
             assert!(known.contains(&service) || passes, "{role}: {}", grant.action);
             for word in

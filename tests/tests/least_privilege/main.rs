@@ -28,13 +28,14 @@ const PROGRAMS: &[Program] = &[
     Program {
         role: "WorkerRole",
         folder: "functions/worker",
-        engine: &["driver.rs", "effect.rs", "poll.rs", "admit.rs"],
+        engine: &["driver.rs", "effect.rs", "poll.rs", "admit.rs", "event.rs"],
     },
     Program {
         role: "HealthRole",
         folder: "functions/health",
         engine: &[
             "sweep.rs",
+            "event.rs",
             "check.rs",
             "admit.rs",
             "orphan/budget.rs",
@@ -120,6 +121,7 @@ const OPERATIONS: &[&str] = &[
     "get_item",
     "get_secret_value",
     "list_tasks",
+    "put_events",
     "put_item",
     "put_secret_value",
     "query",
@@ -188,6 +190,7 @@ fn needs(program: &Program) -> BTreeSet<(String, String)> {
             ("store.rs", "RunStore"),
             ("store.rs", "ApiStore"),
             ("orphan.rs", "OrphanStore"),
+            ("event.rs", "Outbox"),
         ];
         for method in methods(&ports) {
             let text = reached(&store, &method);
@@ -198,6 +201,9 @@ fn needs(program: &Program) -> BTreeSet<(String, String)> {
     }
     if main.contains("SqsQueue") && !methods(&[("queue.rs", "WakeQueue")]).is_empty() {
         need("sqs:SendMessage", "wakes");
+    }
+    if main.contains("EventBridge") && !methods(&[("event.rs", "Events")]).is_empty() {
+        need("events:PutEvents", "bus");
     }
     if main.contains("SecretsManager") {
         let secrets = functions(&all("shared/adapters/src/secrets.rs"));

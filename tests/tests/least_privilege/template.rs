@@ -100,6 +100,7 @@ fn word(resource: &Value) -> String {
         ("table", json!({"GetAtt": "Table.Arn"})),
         ("indexes", json!({"Sub": "${Table.Arn}/index/*"})),
         ("wakes", json!({"GetAtt": "WakeQueue.Arn"})),
+        ("bus", json!({"GetAtt": "EventBus.Arn"})),
         ("connection tokens", secret("connection")),
         ("ssh keys", secret("ssh-key")),
         ("bootstrap secret", json!({"Ref": "BootstrapSecret"})),
