@@ -108,6 +108,16 @@ def environment(arguments):
     json.dump(configuration["Environment"]["Variables"], sys.stdout)
 
 
+def log_events(service, group):
+    """All events of a group. Stream by stream: filtered over a group, ministack ends after 10,000 without saying so."""
+    for page in service.get_paginator("describe_log_streams").paginate(logGroupName=group):
+        for stream in page["logStreams"]:
+            place = {"logGroupName": group, "logStreamName": stream["logStreamName"], "startFromHead": True}
+            while (found := service.get_log_events(**place))["events"]:
+                yield from found["events"]
+                place["nextToken"] = found["nextForwardToken"]
+
+
 def logs(arguments):
     into = pathlib.Path(arguments.into)
     into.mkdir(parents=True, exist_ok=True)
@@ -115,9 +125,7 @@ def logs(arguments):
     for page in service.get_paginator("describe_log_groups").paginate():
         for group in page["logGroups"]:
             name = group["logGroupName"]
-            lines = []
-            for events in service.get_paginator("filter_log_events").paginate(logGroupName=name):
-                lines.extend((event["timestamp"], event["message"].rstrip("\n")) for event in events["events"])
+            lines = [(event["timestamp"], event["message"].rstrip("\n")) for event in log_events(service, name)]
             if lines:
                 file = into / (name.strip("/").replace("/", "-") + ".log")
                 file.write_text("".join(f"{message}\n" for _, message in sorted(lines, key=lambda line: line[0])))

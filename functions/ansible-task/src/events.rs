@@ -103,12 +103,14 @@ impl Tally {
             Event::Stats { hosts, custom } => {
                 // Ansible's own counts: they know of rescued failures and failed handlers.
                 self.hosts = Some(hosts.len());
-                self.counted = hosts.values().fold(Recap::default(), |sum, host| Recap {
-                    ok: sum.ok + host.ok,
-                    changed: sum.changed + host.changed,
-                    failed: sum.failed + host.failures,
-                    unreachable: sum.unreachable + host.unreachable,
-                    skipped: sum.skipped + host.skipped,
+                self.counted = hosts.values().fold(Recap::default(), |sum, host| {
+                    sum.plus(Recap {
+                        ok: host.ok,
+                        changed: host.changed,
+                        failed: host.failures,
+                        unreachable: host.unreachable,
+                        skipped: host.skipped,
+                    })
                 });
                 self.custom = custom.clone();
             }

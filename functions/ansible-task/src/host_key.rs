@@ -58,7 +58,7 @@ pub(crate) async fn replace<S: RunStore, C: Clock>(
     Ok(())
 }
 
-fn next_key(reported: &Map<String, Value>) -> Result<String, Failure> {
+pub(crate) fn next_key(reported: &Map<String, Value>) -> Result<String, Failure> {
     let key = reported.get(REPORTED).and_then(Value::as_str).map(str::trim);
     key.filter(|key| is_public_key(key)).map(str::to_owned).ok_or_else(|| {
         Failure::new(Code::AnsiblePlayError, "host_key_prepare.yml reported no host key")

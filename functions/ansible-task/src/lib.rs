@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod args;
+pub mod rehearsal;
 pub mod tempo;
 
 mod agent;
@@ -23,6 +24,7 @@ mod managed_keys;
 mod persist;
 mod phases;
 mod playbook;
+mod printable;
 mod process;
 mod readiness;
 mod redaction;

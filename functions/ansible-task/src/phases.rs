@@ -126,14 +126,12 @@ pub(crate) async fn play<S: RunStore, C: Clock>(
 ) -> Result<Map<String, Value>, Failure> {
     let ended = playbook::run(site, name, report).await?;
     let (sum, own) = (&mut progress.recap, ended.tally.recap());
-    sum.failed += own.failed;
-    sum.unreachable += own.unreachable;
-    if name != READINESS {
+    *sum = sum.plus(if name == READINESS {
         // Probes only look: they are not what was done to the node.
-        sum.ok += own.ok;
-        sum.changed += own.changed;
-        sum.skipped += own.skipped;
-    }
+        Recap { failed: own.failed, unreachable: own.unreachable, ..Recap::default() }
+    } else {
+        own
+    });
     verdict::judge(name, ended.exit, &ended.tally)?;
     Ok(ended.tally.custom)
 }

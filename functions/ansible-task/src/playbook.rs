@@ -18,10 +18,15 @@ use crate::{
     events::{Event, Status, Tally, TaskEvent},
     failure::Failure,
     lines::{self, Lines},
+    log::cut,
     report::Report,
     site::Site,
     verdict::Exit,
 };
+
+/// What is read of the events at a time.
+const READ_BYTES: usize = 64 * 1024;
+const MAX_ROLE_BYTES: usize = 200;
 
 /// What a playbook came to.
 pub(crate) struct Ended {
@@ -59,7 +64,7 @@ pub(crate) async fn run<S: RunStore, C: Clock>(
             status = child.wait() => break status,
             Some(line) = output.recv() => report.line(&line),
             _ = ticks.tick() => {
-                tell(name, &mut events, &mut tally, report);
+                events.each(|event| tell(name, &event, &mut tally, report));
                 report.append_when_due().await;
             }
             cause = stop.wait(), if stopped.is_none() => {
@@ -83,7 +88,7 @@ pub(crate) async fn run<S: RunStore, C: Clock>(
     for reader in readers.into_iter().flatten() {
         reader.abort();
     }
-    tell(name, &mut events, &mut tally, report);
+    events.each(|event| tell(name, &event, &mut tally, report));
     let exit = match (stopped, status) {
         (Some(cause), _) => Exit::Stopped(cause),
         (None, Ok(status)) => exit_of(status),
@@ -123,33 +128,31 @@ fn exit_of(status: ExitStatus) -> Exit {
     }
 }
 
-/// Counts the new events and tells of those that matter.
-fn tell<S: RunStore, C: Clock>(
+/// Counts an event, and tells of it if it matters.
+pub(crate) fn tell<S: RunStore, C: Clock>(
     playbook: &str,
-    events: &mut EventsFile,
+    event: &Event,
     tally: &mut Tally,
     report: &mut Report<'_, S, C>,
 ) {
-    for event in events.read() {
-        tally.add(&event);
-        let entry = match &event {
-            Event::Play { play } => report.entry(format!("play: {play}")),
-            Event::Task(task) => match entry_of(task, report) {
-                Some(entry) => entry,
-                None => continue,
-            },
-            Event::Stats { .. } => {
-                let recap = tally.recap();
-                let text = format!(
-                    "{playbook}.yml ended: ok={} changed={} failed={} unreachable={}",
-                    recap.ok, recap.changed, recap.failed, recap.unreachable
-                );
-                report.entry(text)
-            }
-            Event::Other => continue,
-        };
-        report.note(entry.with("playbook", playbook));
-    }
+    tally.add(event);
+    let entry = match event {
+        Event::Play { play } => report.entry(format!("play: {play}")),
+        Event::Task(task) => match entry_of(task, report) {
+            Some(entry) => entry,
+            None => return,
+        },
+        Event::Stats { .. } => {
+            let recap = tally.recap();
+            let text = format!(
+                "{playbook}.yml ended: ok={} changed={} failed={} unreachable={}",
+                recap.ok, recap.changed, recap.failed, recap.unreachable
+            );
+            report.entry(text)
+        }
+        Event::Other => return,
+    };
+    report.note(entry.with("playbook", playbook));
 }
 
 /// What changed or failed has an entry; of a loop, only the items that failed.
@@ -172,7 +175,7 @@ fn entry_of<S: RunStore, C: Clock>(
     }
     let entry = report.entry(text).with("status", status).with("seconds", task.seconds);
     Some(match &task.role {
-        Some(role) => entry.with("role", role.as_str()),
+        Some(role) => entry.with("role", cut(role, MAX_ROLE_BYTES)),
         None => entry,
     })
 }
@@ -189,17 +192,18 @@ impl EventsFile {
         Self { path, file: None, lines: Lines::default() }
     }
 
-    /// The events since the last time. The file is small and on a scratch volume: it is read in
-    /// place. What cannot be read yet comes the next time.
-    fn read(&mut self) -> Vec<Event> {
+    /// The events since the last time, one by one: a node that says too much must not fill our
+    /// memory with it. What cannot be read yet comes the next time.
+    fn each(&mut self, mut take: impl FnMut(Event)) {
         if self.file.is_none() {
             self.file = File::open(&self.path).ok();
         }
-        let mut bytes = Vec::new();
-        if let Some(file) = &mut self.file {
-            let _ = file.read_to_end(&mut bytes);
+        let Some(file) = &mut self.file else { return };
+        let mut buffer = vec![0; READ_BYTES];
+        while let Ok(read @ 1..) = file.read(&mut buffer) {
+            let lines = self.lines.push(&buffer[..read]);
+            lines.iter().filter_map(|line| Event::parse(line)).for_each(&mut take);
         }
-        self.lines.push(&bytes).iter().filter_map(|line| Event::parse(line)).collect()
     }
 }
 
@@ -214,12 +218,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events");
         let mut events = EventsFile::new(path.clone());
-        assert_eq!(events.read(), []);
+        let mut read = || {
+            let mut found = Vec::new();
+            events.each(|event| found.push(event));
+            found
+        };
+        assert_eq!(read(), []);
         let mut file = File::create(path).unwrap();
         file.write_all(b"{\"event\":\"play\",\"play\":\"a\"}\nno event\n{\"event\":\"pl").unwrap();
-        assert_eq!(events.read(), [Event::Play { play: "a".into() }]);
-        assert_eq!(events.read(), []);
+        assert_eq!(read(), [Event::Play { play: "a".into() }]);
+        assert_eq!(read(), []);
         file.write_all(b"ay\",\"play\":\"b\"}\n").unwrap();
-        assert_eq!(events.read(), [Event::Play { play: "b".into() }]);
+        assert_eq!(read(), [Event::Play { play: "b".into() }]);
     }
 }

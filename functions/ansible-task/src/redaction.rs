@@ -5,6 +5,8 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::log::cut;
+
 const REMOVED: &str = "[private key removed]";
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
@@ -13,6 +15,9 @@ const KEY: &str = "PRIVATE KEY-----";
 /// `-----BEGIN OPENSSH PRIVATE KEY` in base64 and in hex, as far as they are fixed.
 const ENCODED: &[&str] =
     &["LS0tLS1CRUdJTiBPUEVOU1NIIFBSSVZBVEUgS0VZ", "2d2d2d2d2d424547494e204f50454e535348"];
+
+/// The longest word for a kind of key.
+const MAX_LABEL_BYTES: usize = 16;
 
 /// Parts of a secret shorter than this are no secret: they would hit innocent text.
 const MIN_PART_BYTES: usize = 20;
@@ -87,9 +92,10 @@ impl Redactor {
 fn find_begin(text: &str) -> Option<usize> {
     let mut from = 0;
     while let Some(at) = text[from..].find(BEGIN).map(|at| at + from) {
-        let label = &text[at + BEGIN.len()..];
-        // "OPENSSH ", "RSA ", "EC ", "ENCRYPTED " or nothing stands between.
-        if label.find(KEY).is_some_and(|at| at <= 16) {
+        // "OPENSSH ", "RSA ", "EC ", "ENCRYPTED " or nothing stands between. No further: a line
+        // full of beginnings would be looked through once for each.
+        let label = cut(&text[at + BEGIN.len()..], MAX_LABEL_BYTES + KEY.len());
+        if label.contains(KEY) {
             return Some(at);
         }
         from = at + BEGIN.len();

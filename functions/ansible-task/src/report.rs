@@ -10,7 +10,7 @@ use nodeyard_engine::{Clock, store::RunStore};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use crate::{log::Log, persist::persist, redaction::Redactor, tempo::Tempo};
+use crate::{log::Log, persist::persist, printable::printable, redaction::Redactor, tempo::Tempo};
 
 /// The most entries a run adds to its job's timeline, not counting the last two, which tell how many
 /// were left out and how the run ended. The log has the rest.
@@ -53,13 +53,22 @@ impl<'a, S: RunStore, C: Clock> Report<'a, S, C> {
         }
     }
 
+    pub(crate) fn number(&self) -> u32 {
+        self.run.number
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Nothing reported from now on holds this secret.
     pub(crate) fn know(&mut self, secret: &SecretString) {
         self.redactor.know(secret);
     }
 
+    /// A text that may be stored and shown.
     pub(crate) fn redacted(&self, text: &str) -> String {
-        self.redactor.text(text)
+        printable(&self.redactor.text(text)).into_owned()
     }
 
     /// Notes an entry, unless the run has noted too many; failures have some places more.
@@ -95,7 +104,7 @@ impl<'a, S: RunStore, C: Clock> Report<'a, S, C> {
     pub(crate) fn entry(&mut self, message: impl AsRef<str>) -> TimelineEntry {
         let next = self.last_at.checked_add(SignedDuration::from_micros(1));
         self.last_at = self.clock.now().max(next.unwrap_or(self.last_at));
-        let message = self.redactor.text(message.as_ref());
+        let message = self.redacted(message.as_ref());
         TimelineEntry::new(self.last_at, Source::Run, message).with("run", self.run.number)
     }
 
@@ -107,7 +116,7 @@ impl<'a, S: RunStore, C: Clock> Report<'a, S, C> {
     /// Adds a line of a child's output to the log.
     pub(crate) fn line(&mut self, line: &str) {
         if let Some(clean) = self.redactor.line(line) {
-            self.log.add(&clean);
+            self.log.add(&printable(&clean));
         }
     }
 

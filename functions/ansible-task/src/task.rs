@@ -117,34 +117,7 @@ impl<S: RunStore, Q: WakeQueue, K: Secrets, C: Clock> Task<S, Q, K, C> {
         } else {
             self.phases(run, told_to_end, &mut progress, &mut report).await
         };
-        let (code, message) = match done {
-            Ok(()) => (None, String::new()),
-            Err(failure) => {
-                progress.findings.extend(failure.findings);
-                (Some(failure.code), failure.message)
-            }
-        };
-        let mut message = report.redacted(&message);
-        message.truncate(cut(&message, MAX_MESSAGE_BYTES).len());
-        for finding in &mut progress.findings {
-            finding.detail = report.redacted(&finding.detail);
-        }
-        report.note_end(|report| match code {
-            None => report.entry(format!("run {} succeeded", run.number)),
-            Some(code) => report
-                .entry(format!("run {} ended: {}: {message}", run.number, code.as_str()))
-                .with("code", code.as_str())
-                .with("status", "failed"),
-        });
-        report.close().await;
-        RunResult {
-            code,
-            message,
-            recap: progress.recap,
-            readiness: progress.findings,
-            key_version: progress.key_version,
-            finished_at: self.clock.now(),
-        }
+        conclude(done, progress, &mut report).await
     }
 
     async fn phases(
@@ -174,6 +147,47 @@ impl<S: RunStore, Q: WakeQueue, K: Secrets, C: Clock> Task<S, Q, K, C> {
         if let Err(error) = send.await {
             tracing::warn!(%error, %job, "the wake was not sent; the sweep will find the result");
         }
+    }
+}
+
+/// What a run came to, redacted and bounded, with everything that was reported of it stored.
+pub(crate) async fn conclude<S: RunStore, C: Clock>(
+    done: Result<(), Failure>,
+    mut progress: Progress,
+    report: &mut Report<'_, S, C>,
+) -> RunResult {
+    let (code, message) = match done {
+        Ok(()) => (None, String::new()),
+        Err(failure) => {
+            progress.findings.extend(failure.findings);
+            (Some(failure.code), failure.message)
+        }
+    };
+    let bounded = |text: &str, report: &Report<'_, S, C>| {
+        cut(&report.redacted(text), MAX_MESSAGE_BYTES).to_owned()
+    };
+    let message = bounded(&message, report);
+    for finding in &mut progress.findings {
+        finding.detail = bounded(&finding.detail, report);
+    }
+    report.note_end(|report| {
+        let number = report.number();
+        match code {
+            None => report.entry(format!("run {number} succeeded")),
+            Some(code) => report
+                .entry(format!("run {number} ended: {}: {message}", code.as_str()))
+                .with("code", code.as_str())
+                .with("status", "failed"),
+        }
+    });
+    report.close().await;
+    RunResult {
+        code,
+        message,
+        recap: progress.recap,
+        readiness: progress.findings,
+        key_version: progress.key_version,
+        finished_at: report.now(),
     }
 }
 

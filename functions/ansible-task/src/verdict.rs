@@ -23,6 +23,7 @@ const FAILED_AND_UNREACHABLE: i32 = 6;
 const UNKNOWN_ERROR: i32 = 250;
 
 const MAX_MESSAGE_BYTES: usize = 1_000;
+const MAX_TASK_BYTES: usize = 200;
 
 /// How a playbook's process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +83,7 @@ pub(crate) fn judge(playbook: &str, exit: Exit, tally: &Tally) -> Result<(), Fai
 
 fn failed(playbook: &str, failure: Option<&TaskFailure>) -> Failure {
     let (task, said) = failure.map_or(("", ""), |it| (it.task.as_str(), it.message.as_str()));
-    let said = cut(said, MAX_MESSAGE_BYTES);
+    let (task, said) = (cut(task, MAX_TASK_BYTES), cut(said, MAX_MESSAGE_BYTES));
     let message = format!("{playbook}.yml: {task:?} failed: {said}");
     if playbook == "boot" && task.contains("cloud-init") {
         return Failure::new(Code::NodeBootTimeout, message).showing(ReadinessCode::BootUnfinished);

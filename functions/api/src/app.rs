@@ -18,7 +18,9 @@ use nodeyard_engine::{
 };
 use tokio::sync::Semaphore;
 
-use crate::{audit::Bounds, catalogue::Catalogues, code::ApiCode, problem::Problem};
+use crate::{
+    audit::Bounds, catalogue::Catalogues, code::ApiCode, issuer::Issuer, problem::Problem,
+};
 
 /// The implementations the API runs on: those of the cloud, or those of a test.
 pub trait Ports: Send + Sync + 'static {
@@ -45,6 +47,8 @@ pub struct Settings {
     pub deployment: String,
     /// The container task's fixed egress. Empty where it is not fixed.
     pub control_cidrs: Vec<String>,
+    /// Whose JWTs are taken beside API tokens.
+    pub issuer: Option<Issuer>,
 }
 
 /// How many answers may be held back at once (`Prefer: wait`), in one process.

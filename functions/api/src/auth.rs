@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use http::{HeaderMap, header, request::Parts};
 use nodeyard_domain::{
     connection::ConnectionName,
-    token::{Scope, Token, hash_secret},
+    token::{Scope, Token, hash_secret, same_hash},
 };
 use nodeyard_engine::store::ApiStore;
 
@@ -12,11 +12,12 @@ use crate::{
     app::{App, Ports, Shared},
     audit::Notes,
     code::ApiCode,
+    issuer::Issuer,
     problem::Problem,
 };
 
-/// The longest bearer token worth a look-up.
-const MAX_BEARER_BYTES: usize = 512;
+/// The longest bearer token worth a look: a JWT with many claims is the longest there is.
+const MAX_BEARER_BYTES: usize = 8 * 1024;
 
 /// A caller whose token is known.
 #[derive(Debug, Clone)]
@@ -57,7 +58,7 @@ impl Caller {
         self.clone().require(Scope::Admin).map(drop)
     }
 
-    fn require(self, scope: Scope) -> Result<Self, Problem> {
+    pub(crate) fn require(self, scope: Scope) -> Result<Self, Problem> {
         if self.token.allows(scope) {
             return Ok(self);
         }
@@ -93,13 +94,36 @@ pub fn invalid_token() -> Problem {
 }
 
 /// # Errors
-/// `missing_token`, `invalid_token`, or the store's failure.
+/// `missing_token`, `invalid_token`, `token_expired`, `issuer_unavailable`, or the store's failure.
 pub async fn authenticate<P: Ports>(app: &App<P>, headers: &HeaderMap) -> Result<Caller, Problem> {
     let secret = bearer(headers)?;
-    match app.store.token_by_hash(&hash_secret(secret)).await? {
-        Some(token) => Ok(Caller { token }),
-        None => Err(invalid_token()),
+    if let Some(issuer) = app.settings.issuer.as_ref().filter(|_| Issuer::is_meant(secret)) {
+        return Ok(Caller { token: issuer.token(secret).await? });
     }
+    known_token(app, &hash_secret(secret))
+        .await?
+        .map(|token| Caller { token })
+        .ok_or_else(invalid_token)
+}
+
+/// The token that a secret of this hash belongs to.
+///
+/// # Errors
+/// `token_expired`, or the store's failure.
+pub(crate) async fn known_token<P: Ports>(
+    app: &App<P>,
+    hash: &str,
+) -> Result<Option<Token>, Problem> {
+    let found = app.store.token_by_hash(hash).await?;
+    // What the store finds by its index is held against the whole hash once more.
+    let Some(token) = found.filter(|token| same_hash(&token.secret_hash, hash)) else {
+        return Ok(None);
+    };
+    if token.has_expired(app.now()) {
+        return Err(Problem::new(ApiCode::TokenExpired, "The token has expired.")
+            .guided("Ask an admin for another one."));
+    }
+    Ok(Some(token))
 }
 
 macro_rules! scoped {

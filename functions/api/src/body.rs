@@ -9,6 +9,8 @@ use crate::{code::ApiCode, problem::Problem};
 
 /// The largest body any route takes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Longer than the name of any field or parameter we know.
+const MAX_REPEATED_BYTES: usize = 32;
 
 /// A JSON body, not yet looked into.
 #[derive(Debug)]
@@ -90,9 +92,9 @@ pub fn parse<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
         let named = |prefix: &str| {
             message.strip_prefix(prefix).and_then(|rest| rest.split('`').next()).map(str::to_owned)
         };
-        if let Some(field) = named("unknown field `") {
+        if let Some((field, _)) = unknown_field(&message) {
             // The path already ends in the field where the deserializer knew of it.
-            let step = format!("/{}", escape(&field));
+            let step = format!("/{}", escape(repeatable(field)));
             if !pointer.ends_with(&step) {
                 pointer.push_str(&step);
             }
@@ -107,6 +109,20 @@ pub fn parse<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
             Problem::at(&pointer, ApiCode::InvalidBody, &detail)
         }
     })
+}
+
+/// The name in serde's words on an unknown field, and what stands after it. The name may hold
+/// anything.
+pub fn unknown_field(words: &str) -> Option<(&str, &str)> {
+    let (_, rest) = words.split_once("unknown field `")?;
+    let end = ["`, expected ", "`, there are no fields"].iter().find_map(|end| rest.rfind(end))?;
+    Some((rest.get(..end)?, rest.get(end + 3..)?))
+}
+
+/// A name that the caller made up, to be repeated to them; a long one may be a secret that got
+/// into the wrong place, and is not.
+pub fn repeatable(name: &str) -> &str {
+    if name.len() <= MAX_REPEATED_BYTES { name } else { "…" }
 }
 
 /// What the deserializer expected, in the words of JSON and not in Rust's.
@@ -127,7 +143,7 @@ fn pointer_of(path: &serde_path_to_error::Path) -> String {
     path.iter()
         .map(|segment| match segment {
             Segment::Seq { index } => format!("/{index}"),
-            Segment::Map { key } => format!("/{}", escape(key)),
+            Segment::Map { key } => format!("/{}", escape(repeatable(key))),
             Segment::Enum { variant } => format!("/{}", escape(variant)),
             Segment::Unknown => "/?".to_owned(),
         })
@@ -180,6 +196,10 @@ mod tests {
         let (pointer, _, detail) = fault(json!({"list": [{"count": "hunter2"}]}));
         assert_eq!(pointer, "/list/0/count");
         assert_eq!(detail, "expected a whole number, 0 or more");
+        let (pointer, code, _) = fault(json!({"list": [], "x".repeat(64): 1}));
+        assert_eq!((pointer.as_str(), code), ("/…", ApiCode::UnknownField));
+        let (pointer, ..) = fault(json!({"list": [], format!("a`b{}", "x".repeat(64)): 1}));
+        assert_eq!(pointer, "/…");
         let (pointer, _, detail) = fault(json!([1]));
         assert_eq!((pointer.as_str(), detail.as_str()), ("", "expected an object"));
     }

@@ -32,7 +32,14 @@ const LOOKS: u32 = 12;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const MAX_SWAPS: u32 = 8;
 
-type Known = HashMap<ConnectionName, (Timestamp, Arc<Catalogue>)>;
+/// A catalogue and when it was read.
+#[derive(Debug, Clone)]
+pub struct ReadCatalogue {
+    pub read_at: Timestamp,
+    pub catalogue: Arc<Catalogue>,
+}
+
+type Known = HashMap<ConnectionName, ReadCatalogue>;
 
 #[derive(Debug, Default)]
 pub struct Catalogues(Mutex<Known>);
@@ -56,14 +63,12 @@ impl<P: Ports> App<P> {
         &self,
         connection: &ConnectionName,
         max_age: SignedDuration,
-    ) -> Result<Arc<Catalogue>, Problem> {
+    ) -> Result<ReadCatalogue, Problem> {
         let now = self.now();
         let fresh_enough = |at: Timestamp| now.duration_since(at) <= max_age;
         let known = self.catalogues.known().get(connection).cloned();
-        if let Some((at, catalogue)) = known
-            && fresh_enough(at)
-        {
-            return Ok(catalogue);
+        if let Some(known) = known.filter(|known| fresh_enough(known.read_at)) {
+            return Ok(known);
         }
         // What another process has read is as good.
         if let Some(stored) = self.store.catalogue(connection).await?
@@ -90,11 +95,10 @@ impl<P: Ports> App<P> {
         Ok(self.remember(connection, read))
     }
 
-    fn remember(&self, connection: &ConnectionName, read: StoredCatalogue) -> Arc<Catalogue> {
-        let catalogue = Arc::new(read.catalogue);
-        let known = (read.read_at, Arc::clone(&catalogue));
-        self.catalogues.known().insert(connection.clone(), known);
-        catalogue
+    fn remember(&self, connection: &ConnectionName, read: StoredCatalogue) -> ReadCatalogue {
+        let read = ReadCatalogue { read_at: read.read_at, catalogue: Arc::new(read.catalogue) };
+        self.catalogues.known().insert(connection.clone(), read.clone());
+        read
     }
 
     /// Takes the reading over from the other processes; false while one of them is at it.

@@ -43,6 +43,8 @@ codes! {
     ConnectionRequired = "connection_required", 400, "Several connections exist: say which one.";
     MissingToken = "missing_token", 401, "The request has no bearer token.";
     InvalidToken = "invalid_token", 401, "The bearer token is not known.";
+    IssuerUnavailable = "issuer_unavailable", 503, "The issuer's keys cannot be read.";
+    TokenExpired = "token_expired", 401, "The bearer token has expired.";
     Forbidden = "forbidden", 403, "The token may not do this.";
     BootstrapSpent = "bootstrap_spent", 403, "The bootstrap secret is spent: an admin token exists or existed.";
     NotFound = "not_found", 404, "There is nothing here.";

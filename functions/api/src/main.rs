@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use nodeyard_adapters::{aws, clock, config, dynamo, hetzner, secrets, sqs, telemetry};
-use nodeyard_api::app::{App, Ports, Settings};
+use nodeyard_adapters::{aws, clock, config, dynamo, hetzner, jwt, secrets, sqs, telemetry};
+use nodeyard_api::{
+    app::{App, Ports, Settings},
+    issuer::Issuer,
+};
 
 struct Cloud;
 
@@ -19,6 +22,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init_from_env();
     let config = config::ApiConfig::parse(config::process_environment())?;
     let (shared, control_cidrs) = (config.shared, config.control_cidrs);
+    let issuer = config.jwt.map(jwt::Verifier::new).transpose()?.map(Issuer::new);
     let aws = aws::load().await;
     let secrets = Arc::new(secrets::SecretsManager::new(&aws, shared.secret_prefix));
     let app = App::<Cloud>::new(
@@ -26,9 +30,9 @@ async fn main() -> Result<(), lambda_http::Error> {
         sqs::SqsQueue::new(&aws, shared.wake_queue_url),
         hetzner::HetznerProvider::new(&config.hetzner_endpoint, Arc::clone(&secrets))?,
         secrets,
-        Settings { deployment: shared.deployment, control_cidrs },
+        Settings { deployment: shared.deployment, control_cidrs, issuer },
         clock::WallClock,
         || clock::random_bits().ok(),
     );
-    lambda_http::run(nodeyard_api::router(app)).await
+    nodeyard_api::gateway::serve(app).await
 }

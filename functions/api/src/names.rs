@@ -94,6 +94,9 @@ schemas! {
         Some(ConnectionReason::ProviderUnavailable),
         Some(ConnectionReason::RateLimited),
         Some(ConnectionReason::PermissionUnknown),
+        Some(ConnectionReason::ProviderUnreachable),
+        Some(ConnectionReason::ProviderMaintenance),
+        Some(ConnectionReason::ApiDrift),
         None,
     ];
 }

@@ -22,10 +22,25 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Query::try_from_uri(&parts.uri)
-            .map(|Query(params)| Self(params))
-            .map_err(|rejection| Problem::new(ApiCode::InvalidQuery, rejection.body_text()))
+        Query::try_from_uri(&parts.uri).map(|Query(params)| Self(params)).map_err(|rejection| {
+            Problem::new(ApiCode::InvalidQuery, what_is_wrong(&rejection.body_text()))
+        })
     }
+}
+
+/// What the deserializer says, without what the caller wrote.
+fn what_is_wrong(told: &str) -> String {
+    if told.contains(": unknown field `") {
+        // The names that follow are ours; the caller's is in front of them.
+        let known = told.rsplit_once("expected ").map_or("none", |(_, names)| names);
+        return format!("There is no such parameter; expected {known}.");
+    }
+    // Only a parameter that is known comes as far as having a value.
+    let name = told.split(": ").nth(1).filter(|name| {
+        (1..=20).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    });
+    format!("{} cannot be read.", name.unwrap_or("The query"))
 }
 
 /// The parameters of a list that has no filter.
@@ -108,4 +123,24 @@ fn percent_encode(text: &str) -> String {
             other => format!("%{other:02X}"),
         })
         .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_of_the_query_is_told_without_the_callers_words() {
+        let told = |query: &str| {
+            let uri: Uri = format!("/nodes?{query}").parse().unwrap();
+            what_is_wrong(&Query::<ListQuery>::try_from_uri(&uri).unwrap_err().body_text())
+        };
+        let unknown = "There is no such parameter; expected `limit` or `cursor`.";
+        assert_eq!(told("colour=red"), unknown);
+        assert_eq!(told("%1b[2J=1"), unknown);
+        assert_eq!(told("x%60,%20expected%20%3Cb%3E=1"), unknown);
+        assert_eq!(told("limit=%3Cb%3E"), "limit cannot be read.");
+        assert_eq!(told("limit=1&limit=2"), "The query cannot be read.");
+    }
 }

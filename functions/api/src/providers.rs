@@ -95,5 +95,5 @@ pub async fn provider_catalog<P: Ports>(
 ) -> Result<Json<CatalogueView>, Problem> {
     let connection = app.visible_connection(&caller, &name).await?;
     let catalogue = app.catalogue(&connection.name, LIVE_MAX_AGE).await?;
-    Ok(Json(CatalogueView::from(catalogue.as_ref())))
+    Ok(Json(CatalogueView::of(&catalogue, app.now())))
 }

@@ -11,7 +11,7 @@ use nodeyard_domain::{
     audit::{Action, Outcome, RESERVED_ACTORS},
     connection::ConnectionName,
     id::TokenId,
-    token::{Scope, Token, hash_secret},
+    token::{Scope, Token, hash_secret, same_hash},
 };
 use nodeyard_engine::{secrets::Secrets, store::ApiStore};
 use secrecy::ExposeSecret;
@@ -25,9 +25,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     app::{App, Ports, Shared},
-    auth::{Admin, Caller, bearer, invalid_token},
+    auth::{Admin, Caller, bearer, invalid_token, known_token},
     body::{JsonBody, parse},
     code::ApiCode,
+    issuer::Issuer,
     names,
     paging::ListView,
     problem::{Faults, Problem},
@@ -52,6 +53,9 @@ pub struct NewToken {
     scopes: Vec<Scope>,
     /// The connections it may touch; all, if absent.
     connections: Option<Vec<String>>,
+    /// From then on it is refused; never, if absent. The first token and the last admin's have none.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
 }
 
 fn scopes() -> Schema {
@@ -70,6 +74,8 @@ pub struct TokenView {
     connections: Option<Vec<String>>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
 }
 
 /// A new token; the secret is shown this once.
@@ -90,6 +96,7 @@ impl From<&Token> for TokenView {
             scopes: token.scopes.clone(),
             connections: token.connections.as_ref().map(names),
             created_at: token.created_at,
+            expires_at: token.expires_at,
         }
     }
 }
@@ -129,7 +136,7 @@ pub async fn create_token<P: Ports>(
 ) -> Result<Response, Problem> {
     let maker = maker(&app, &headers, &origin).await?;
     let JsonBody(body) = body?;
-    let Grant { name, scopes, connections } = grant(&body, &maker)?;
+    let Grant { name, scopes, connections, expires_at } = grant(&body, &maker, app.now())?;
     let secret = format!("ny_{:032x}{:032x}", app.random()?, app.random()?);
     let token = Token {
         id: TokenId::from_bits(app.random()?),
@@ -138,6 +145,7 @@ pub async fn create_token<P: Ports>(
         connections,
         secret_hash: hash_secret(&secret),
         created_at: app.now(),
+        expires_at,
     };
     let first = matches!(maker, Maker::Bootstrap);
     let audit = match &maker {
@@ -163,8 +171,13 @@ async fn maker<P: Ports>(
     headers: &HeaderMap,
     origin: &Origin,
 ) -> Result<Maker, Problem> {
-    let hash = hash_secret(bearer(headers)?);
-    if let Some(token) = app.store.token_by_hash(&hash).await? {
+    let secret = bearer(headers)?;
+    let hash = hash_secret(secret);
+    let known = match app.settings.issuer.as_ref().filter(|_| Issuer::is_meant(secret)) {
+        Some(issuer) => Some(issuer.token(secret).await?),
+        None => known_token(app, &hash).await?,
+    };
+    if let Some(token) = known {
         let caller = Caller { token };
         origin.notes.caller(&caller);
         if !caller.token.allows(Scope::Admin) {
@@ -182,19 +195,15 @@ async fn maker<P: Ports>(
     }
 }
 
-/// Compares in a time that depends on the length only, which all hashes share.
-fn same_hash(a: &str, b: &str) -> bool {
-    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
-}
-
 /// What a new token is to be.
 struct Grant {
     name: String,
     scopes: Vec<Scope>,
     connections: Option<Vec<ConnectionName>>,
+    expires_at: Option<Timestamp>,
 }
 
-fn grant(body: &Value, maker: &Maker) -> Result<Grant, Problem> {
+fn grant(body: &Value, maker: &Maker, now: Timestamp) -> Result<Grant, Problem> {
     let new: NewToken = parse(body)?;
     let mut faults = Faults::default();
     let well_formed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@".contains(&byte);
@@ -210,6 +219,9 @@ fn grant(body: &Value, maker: &Maker) -> Result<Grant, Problem> {
         faults.add("/scopes", ApiCode::InvalidBody, "at least one scope");
     }
     let connections = new.connections.map(|texts| connections(&texts, &mut faults));
+    if new.expires_at.is_some_and(|expires| expires <= now) {
+        faults.add("/expires_at", ApiCode::InvalidBody, "has to be in the future");
+    }
     if matches!(maker, Maker::Bootstrap) {
         if !new.scopes.contains(&Scope::Admin) {
             faults.add("/scopes", ApiCode::InvalidBody, "the first token has to be an admin's");
@@ -218,9 +230,14 @@ fn grant(body: &Value, maker: &Maker) -> Result<Grant, Problem> {
             let detail = "the first token has to be for all connections";
             faults.add("/connections", ApiCode::InvalidBody, detail);
         }
+        if new.expires_at.is_some() {
+            let detail = "the first token must not expire: nobody could make another one";
+            faults.add("/expires_at", ApiCode::InvalidBody, detail);
+        }
     }
     faults.into_result()?;
-    Ok(Grant { name: new.name, scopes: new.scopes, connections })
+    let expires_at = new.expires_at;
+    Ok(Grant { name: new.name, scopes: new.scopes, connections, expires_at })
 }
 
 fn connections(texts: &[String], faults: &mut Faults) -> Vec<ConnectionName> {
@@ -256,11 +273,10 @@ pub async fn delete_token<P: Ports>(
     let absent = || Problem::not_found("token");
     let id: TokenId = id.parse().map_err(|_| absent())?;
     let tokens = app.store.tokens().await?;
-    let rules = |token: &&Token| token.allows(Scope::Admin) && token.connections.is_none();
-    let others = tokens.iter().filter(rules).any(|token| token.id != id);
+    let others = tokens.iter().any(|token| token.rules() && token.id != id);
     // The bootstrap secret is spent: nobody could make a token any more.
     if !others && tokens.iter().any(|token| token.id == id) {
-        let detail = "Make another admin token first.";
+        let detail = "Make another admin token that does not expire first.";
         return Err(Problem::new(ApiCode::LastAdminToken, detail));
     }
     let audit = app.audit(&caller, &origin, Action::TokenDelete, &id, Outcome::Done);

@@ -8,6 +8,7 @@ use nodeyard_domain::connection::Connection;
 use nodeyard_engine::{
     Clock,
     check::{CheckError, check},
+    event::{Events, Outbox},
     orphan::{Inventory, OrphanCheck, OrphanCheckError, OrphanStore},
     provider::{Provider, ProviderCheck},
     queue::WakeQueue,
@@ -17,6 +18,7 @@ use nodeyard_engine::{
     sweep,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tracing::warn;
 
 /// No further connection is checked this long after the first, in seconds: with a provider that
@@ -39,6 +41,19 @@ pub struct Request {
     pub task: Task,
 }
 
+/// The input is none of ours. It is not repeated: it may hold anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the input is neither {{\"task\": \"sweep\"}} nor {{\"task\": \"check\"}}")]
+pub struct UnknownInput;
+
+impl Request {
+    /// # Errors
+    /// When it asks for neither.
+    pub fn read(input: Value) -> Result<Self, UnknownInput> {
+        serde_json::from_value(input).map_err(|_| UnknownInput)
+    }
+}
+
 /// What was found and done: jobs and wakes for a sweep, connections and checks of them for a check.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -48,6 +63,8 @@ pub struct Report {
     pub orphans: usize,
     /// How many of them are on their way out.
     pub removed: usize,
+    /// Events sent that were left in the outbox.
+    pub events: usize,
 }
 
 /// The next run does what this one left.
@@ -60,22 +77,24 @@ pub enum HealthError {
 }
 
 /// The ports the schedule's work needs.
-pub struct Health<S, Q, P, X, C> {
+pub struct Health<S, Q, P, X, E, C> {
     pub store: S,
     pub queue: Q,
     pub provider: P,
     pub secrets: X,
+    pub events: E,
     pub clock: C,
     /// The value of our deployment label.
     pub deployment: String,
 }
 
-impl<S, Q, P, X, C> Health<S, Q, P, X, C>
+impl<S, Q, P, X, E, C> Health<S, Q, P, X, E, C>
 where
-    S: JobStore + ApiStore + OrphanStore,
+    S: JobStore + ApiStore + OrphanStore + Outbox,
     Q: WakeQueue,
     P: Provider + ProviderCheck + Inventory,
     X: Secrets,
+    E: Events,
     C: Clock,
 {
     /// # Errors
@@ -83,8 +102,10 @@ where
     pub async fn handle(&self, request: Request) -> Result<Report, HealthError> {
         match request.task {
             Task::Sweep => {
-                let swept = sweep::sweep(&self.store, &self.queue, self.clock.now()).await?;
-                Ok(Report { found: swept.found, done: swept.sent, ..Report::default() })
+                let (store, queue, events) = (&self.store, &self.queue, &self.events);
+                let swept = sweep::sweep(store, queue, events, self.clock.now()).await?;
+                let (found, done, events) = (swept.found, swept.sent, swept.events);
+                Ok(Report { found, done, events, ..Report::default() })
             }
             Task::Check => {
                 // Connections first: one whose token is of another project is not listed.
@@ -127,8 +148,8 @@ where
                 warn!(connection = %connection.name, "connection not checked: out of time");
                 continue;
             }
-            let checked = check(&self.store, &self.secrets, &self.provider, &connection, now).await;
-            match checked {
+            let Self { store, secrets, provider, deployment, .. } = self;
+            match check(store, secrets, provider, deployment, &connection, now).await {
                 Ok(connection) => {
                     report.done += 1;
                     self.destroy_unused_keys(&connection).await;

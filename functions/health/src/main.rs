@@ -4,33 +4,31 @@ use std::sync::Arc;
 
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use nodeyard_adapters::{
-    aws,
-    clock::WallClock,
-    config::{HealthConfig, process_environment},
-    dynamo::DynamoStore,
-    hetzner::HetznerProvider,
-    secrets::SecretsManager,
-    sqs::SqsQueue,
-    telemetry,
+    aws, clock, config, dynamo::DynamoStore, eventbridge::EventBridge, hetzner::HetznerProvider,
+    secrets::SecretsManager, sqs::SqsQueue, telemetry,
 };
 use nodeyard_health::{Health, Request};
+use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init_from_env();
-    let config = HealthConfig::parse(process_environment())?;
+    let config = config::HealthConfig::parse(config::process_environment())?;
     let aws = aws::load().await;
     let secrets = || SecretsManager::new(&aws, &config.shared.secret_prefix);
+    let provider = HetznerProvider::new(&config.hetzner_endpoint, Arc::new(secrets()))?;
     let health = Health {
         store: DynamoStore::new(&aws, &config.shared.table),
         queue: SqsQueue::new(&aws, &config.shared.wake_queue_url),
-        provider: HetznerProvider::new(&config.hetzner_endpoint, Arc::new(secrets()))?,
+        provider: provider.with_drift_alarm(),
         secrets: secrets(),
-        clock: WallClock,
+        events: EventBridge::new(&aws, &config.event_bus),
+        clock: clock::WallClock,
         deployment: config.shared.deployment,
     };
-    run(service_fn(async |event: LambdaEvent<Request>| {
-        Ok::<_, lambda_runtime::Error>(health.handle(event.payload).await?)
+    run(service_fn(async |event: LambdaEvent<Value>| {
+        let request = Request::read(event.payload)?;
+        Ok::<_, lambda_runtime::Error>(health.handle(request).await?)
     }))
     .await
 }

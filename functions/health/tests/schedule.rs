@@ -4,6 +4,7 @@
 use jiff::SignedDuration;
 use nodeyard_domain::{
     connection::{ConnectionReason, ConnectionStatus},
+    event::{Event, EventKind},
     id::NodeId,
     node::NodeStatus,
     ownership,
@@ -16,6 +17,7 @@ use nodeyard_engine::{
 use nodeyard_health::{Health, HealthError, Report, Request};
 use nodeyard_testkit::{
     clock::SimulatedClock,
+    events::MemoryEvents,
     provider::MemoryProvider,
     queue::MemoryQueue,
     secrets::MemorySecrets,
@@ -24,7 +26,7 @@ use nodeyard_testkit::{
 };
 
 type SimulatedHealth =
-    Health<MemoryStore, MemoryQueue, MemoryProvider, MemorySecrets, SimulatedClock>;
+    Health<MemoryStore, MemoryQueue, MemoryProvider, MemorySecrets, MemoryEvents, SimulatedClock>;
 
 fn health(world: &World) -> SimulatedHealth {
     Health {
@@ -32,6 +34,7 @@ fn health(world: &World) -> SimulatedHealth {
         queue: world.queue.clone(),
         provider: world.provider.clone(),
         secrets: world.secrets.clone(),
+        events: world.events.clone(),
         clock: world.clock.clone(),
         deployment: DEPLOYMENT.to_owned(),
     }
@@ -58,7 +61,7 @@ async fn a_sweep_makes_no_call_and_a_check_makes_no_wake() {
     assert_eq!(world.provider.books().calls, calls);
     world.queue.lose_all();
     let report = ask(&world, CHECK).await.unwrap();
-    assert_eq!(report, Report { found: 1, done: 1, orphans: 0, removed: 0 });
+    assert_eq!(report, Report { found: 1, done: 1, ..Report::default() });
     assert!(world.queue.messages().is_empty() && world.provider.books().calls > calls);
 }
 
@@ -90,6 +93,15 @@ async fn a_check_finds_an_orphan_and_the_sweep_releases_it() {
     assert_eq!(world.provider.books().alive, Vec::<u64>::new());
     let node = world.store.node(&node).await.unwrap().unwrap();
     assert_eq!(node.status, NodeStatus::Released);
+    // The first release is of the cancelled provision.
+    let told: Vec<EventKind> = world.events.received().iter().map(Event::kind).collect();
+    let expected = [
+        EventKind::NodeReleased,
+        EventKind::OrphanFound,
+        EventKind::CleanupPending,
+        EventKind::NodeReleased,
+    ];
+    assert_eq!((told.as_slice(), world.store.outbox()), (expected.as_slice(), Vec::new()));
 }
 
 #[tokio::test]
@@ -126,5 +138,14 @@ fn the_sample_events_are_what_the_schedule_sends() {
         let (sample, sent): (Request, Request) =
             (serde_json::from_str(text).unwrap(), serde_json::from_str(expected).unwrap());
         assert_eq!(sample, sent);
+    }
+}
+
+#[test]
+fn an_input_that_is_none_of_ours_is_not_repeated() {
+    assert!(Request::read(serde_json::json!({ "task": "sweep" })).is_ok());
+    for input in [serde_json::json!({ "task": "hunter2" }), serde_json::json!("hunter2")] {
+        let error = Request::read(input).unwrap_err().to_string();
+        assert!(!error.contains("hunter2") && error.contains("sweep"), "{error}");
     }
 }

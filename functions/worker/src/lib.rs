@@ -7,15 +7,22 @@ use std::sync::Arc;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use nodeyard_domain::wake::Wake;
 use nodeyard_engine::{
-    Clock, Driver, Handled, provider::Provider, queue::WakeQueue, rotation::RotationStore,
-    runner::Runner, secrets::Secrets, store::RunStore,
+    Clock, Driver, Handled,
+    event::{Events, Outbox},
+    provider::Provider,
+    queue::WakeQueue,
+    rotation::RotationStore,
+    runner::Runner,
+    secrets::Secrets,
+    store::RunStore,
 };
 use tracing::{Instrument, error, info_span};
 
 /// Why a record goes back to the queue, and from there, tried often enough, to the dead letters.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    #[error("the message is not a wake: {0}")]
+    /// Without what the parser says: it repeats the message.
+    #[error("the message is not a wake (line {}, column {})", .0.line(), .0.column())]
     Unreadable(#[from] serde_json::Error),
     #[error(transparent)]
     Driver(#[from] nodeyard_engine::driver::DriverError),
@@ -23,16 +30,17 @@ pub enum RecordError {
 
 /// Handles a batch. Records run side by side; one that fails or panics is reported alone. Jobs that
 /// have crashed their worker before come last, one by one.
-pub async fn handle_batch<S, Q, P, R, X, C>(
-    driver: Arc<Driver<S, Q, P, R, X, C>>,
+pub async fn handle_batch<S, Q, P, R, X, E, C>(
+    driver: Arc<Driver<S, Q, P, R, X, E, C>>,
     event: SqsEvent,
 ) -> SqsBatchResponse
 where
-    S: RotationStore + RunStore + 'static,
+    S: RotationStore + RunStore + Outbox + 'static,
     Q: WakeQueue + 'static,
     P: Provider + 'static,
     R: Runner + 'static,
     X: Secrets + 'static,
+    E: Events + 'static,
     C: Clock + 'static,
 {
     let mut hops = Vec::with_capacity(event.records.len());
@@ -97,17 +105,18 @@ fn report(response: &mut SqsBatchResponse, record: &SqsMessage) {
     response.batch_item_failures.push(failure);
 }
 
-async fn handle_record<S, Q, P, R, X, C>(
-    driver: &Driver<S, Q, P, R, X, C>,
+async fn handle_record<S, Q, P, R, X, E, C>(
+    driver: &Driver<S, Q, P, R, X, E, C>,
     record: &SqsMessage,
     company: Company,
 ) -> Result<Handled, RecordError>
 where
-    S: RotationStore + RunStore,
+    S: RotationStore + RunStore + Outbox,
     Q: WakeQueue,
     P: Provider,
     R: Runner,
     X: Secrets,
+    E: Events,
     C: Clock,
 {
     let wake: Wake = serde_json::from_str(record.body.as_deref().unwrap_or_default())?;

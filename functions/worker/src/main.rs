@@ -6,9 +6,8 @@ use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use nodeyard_adapters::config::{WorkerConfig, process_environment};
 use nodeyard_adapters::{aws, clock::WallClock, dynamo::DynamoStore, ecs::EcsRunner};
-use nodeyard_adapters::{
-    hetzner::HetznerProvider, secrets::SecretsManager, sqs::SqsQueue, telemetry,
-};
+use nodeyard_adapters::{eventbridge::EventBridge, hetzner::HetznerProvider};
+use nodeyard_adapters::{secrets::SecretsManager, sqs::SqsQueue, telemetry};
 use nodeyard_domain::step::Policy;
 use nodeyard_engine::Driver;
 
@@ -24,6 +23,7 @@ async fn main() -> Result<(), Error> {
         provider: HetznerProvider::new(&config.hetzner_endpoint, Arc::new(secrets()))?,
         runner: EcsRunner::new(&aws, config.task_place.clone()),
         secrets: secrets(),
+        events: EventBridge::new(&aws, &config.event_bus),
         clock: WallClock,
         deployment: config.shared.deployment.clone(),
         policy: Policy::default(),

@@ -10,7 +10,7 @@ use nodeyard_domain::{
 };
 use nodeyard_engine::store::JobStore as _;
 use nodeyard_testkit::{provider::CreateFault, world::World};
-use nodeyard_worker::handle_batch;
+use nodeyard_worker::{RecordError, handle_batch};
 
 fn record(id: &str, body: String) -> SqsMessage {
     let mut message = SqsMessage::default();
@@ -45,4 +45,19 @@ async fn a_panic_and_an_unreadable_record_are_reported_alone() {
     assert_eq!(moved.step, Step::CreateServer, "the innocent job has moved on");
     let crashed = world.store.load(&panics).await.unwrap().unwrap().job;
     assert_eq!((crashed.crashes, crashed.sent_at.is_some()), (1, true), "the claim outlives it");
+}
+
+/// Whoever puts a secret into a message must not find it in our log.
+#[test]
+fn what_is_said_of_an_unreadable_message_does_not_repeat_it() {
+    let job = "job-00000000000000000000000000000001";
+    for body in [
+        format!(r#"{{"job_id":"{job}","reason":"hunter2"}}"#),
+        r#"{"job_id":"hunter2","reason":"due"}"#.to_owned(),
+        "hunter2".to_owned(),
+    ] {
+        let error = RecordError::from(serde_json::from_str::<Wake>(&body).unwrap_err()).to_string();
+        assert!(error.starts_with("the message is not a wake (line 1, column "), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
 }

@@ -1,8 +1,9 @@
 //! Speaks to Nodeyard's own API, as any client would.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::error::{Result, XtaskError};
@@ -20,12 +21,25 @@ pub fn http_client() -> Result<Client> {
         .map_err(|source| XtaskError::Http { context: "HTTP client".to_owned(), source })
 }
 
+/// What was answered, kept by a drill that looks at it afterwards.
+pub type Tape = Arc<Mutex<Vec<Answer>>>;
+
+/// One answer, as it came.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// What was asked, without what the asker put into it.
+    pub asked: String,
+    /// Status, headers and body.
+    pub bytes: Vec<u8>,
+}
+
 /// The API of one stack, called with one token.
 #[derive(Debug, Clone)]
 pub struct Api {
     client: Client,
     url: String,
     token: String,
+    tape: Option<Tape>,
 }
 
 impl Api {
@@ -36,10 +50,21 @@ impl Api {
     pub fn of(state: &StackState) -> Result<Self> {
         match (&state.api_url, &state.token) {
             (Some(url), Some(token)) => {
-                Ok(Self { client: http_client()?, url: url.clone(), token: token.clone() })
+                let (url, token) = (url.clone(), token.clone());
+                Ok(Self { client: http_client()?, url, token, tape: None })
             }
             _ => Err(XtaskError::NotUp(state.stack.clone())),
         }
+    }
+
+    /// The same, with every answer kept on a tape.
+    pub fn taped(&self, tape: &Tape) -> Self {
+        Self { tape: Some(tape.clone()), ..self.clone() }
+    }
+
+    /// The same, called with another token.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: token.to_owned(), ..self.clone() }
     }
 
     /// Where it answers.
@@ -63,12 +88,11 @@ impl Api {
     /// No answer, or an error, with its problem document.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let context = format!("{method} {path}");
-        let mut request =
-            self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        let mut request = self.request(method, path).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(body);
         }
-        let (status, text) = read(request, &context).await?;
+        let (status, text) = self.send(request, &context).await?;
         if !status.is_success() {
             return Err(XtaskError::Answer { context, detail: format!("{status}\n{text}") });
         }
@@ -77,6 +101,37 @@ impl Api {
         }
         serde_json::from_str(&text)
             .map_err(|error| XtaskError::Answer { context, detail: format!("{error}\n{text}") })
+    }
+
+    /// A request to be completed and sent with [`Api::send`]; it carries no token.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// Sends a request; whatever the answer is, it is given back. `context` is what was asked.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn send(
+        &self,
+        request: RequestBuilder,
+        context: &str,
+    ) -> Result<(StatusCode, String)> {
+        let failed = |source| XtaskError::Http { context: context.to_owned(), source };
+        let answer = request.send().await.map_err(failed)?;
+        let status = answer.status();
+        let mut head = format!("{status}\n").into_bytes();
+        for (name, value) in answer.headers() {
+            head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat());
+        }
+        let text = answer.text().await.map_err(failed)?;
+        if let Some(tape) = &self.tape {
+            let bytes = [head.as_slice(), b"\n", text.as_bytes()].concat();
+            // A list that grows in single steps is never half changed.
+            let mut tape = tape.lock().unwrap_or_else(PoisonError::into_inner);
+            tape.push(Answer { asked: context.to_owned(), bytes });
+        }
+        Ok((status, text))
     }
 
     /// What `GET` answers.
@@ -92,7 +147,7 @@ impl Api {
 ///
 /// # Errors
 /// No answer.
-pub async fn read(request: reqwest::RequestBuilder, context: &str) -> Result<(StatusCode, String)> {
+pub async fn read(request: RequestBuilder, context: &str) -> Result<(StatusCode, String)> {
     let failed = |source| XtaskError::Http { context: context.to_owned(), source };
     let answer = request.send().await.map_err(failed)?;
     let status = answer.status();

@@ -25,8 +25,7 @@ const START_SECS: f64 = 3.0;
 /// # Errors
 /// A node did not become ready, a call was answered 429, or too many calls were made.
 pub async fn calls(workspace: &Workspace, options: &CallsOptions, report: Report) -> Result<()> {
-    let stack =
-        StackOptions { stack: options.stack.clone(), backing: BackingKind::None, task_image: None };
+    let stack = StackOptions::of(options.stack.clone(), BackingKind::None);
     let figures = with_stack(workspace, &stack, report, async |bench| {
         let times = json!({ "create_secs": CREATE_SECS, "start_secs": START_SECS });
         bench.simulator.change_settings(&json!({ "times": times })).await?;

@@ -30,6 +30,8 @@ pub enum Task {
     Peer(PeerOptions),
     /// A run that says far more than anybody reads.
     Sizes(SizesOptions),
+    /// Plant secrets, let everything happen to them, and search every place for them.
+    Canary(CanaryOptions),
     /// Kill at every boundary of every hop, in a simulated world.
     CrashMatrix(DrillOptions),
     /// Whole simulated worlds, with everything that goes wrong: `--runs N --seed S`.
@@ -38,6 +40,8 @@ pub enum Task {
     Defects(DrillOptions),
     /// Two workers, a queue that loses and doubles, and a crash: every order of events.
     Model(DrillOptions),
+    /// Inputs nobody meant to send, for every parser: `--secs N --target T --seed S`.
+    Fuzz(DrillOptions),
     /// Provider calls per node; simulated, or on the local stack.
     Calls(CallsOptions),
     /// Hand a queue's messages to a function run by `cargo lambda watch`.
@@ -59,6 +63,25 @@ pub struct StackOptions {
     /// Run container tasks with podman from this image, not as processes.
     #[arg(long, value_name = "IMAGE")]
     pub task_image: Option<String>,
+    /// What a drill changes about the programs; a person cannot choose it.
+    #[arg(skip)]
+    pub probe: Probe,
+}
+
+impl StackOptions {
+    /// As a person gets them who chooses nothing else.
+    pub fn of(stack: String, backing: BackingKind) -> Self {
+        Self { stack, backing, task_image: None, probe: Probe::default() }
+    }
+}
+
+/// What a drill changes about the functions and the container task.
+#[derive(Debug, Clone, Default)]
+pub struct Probe {
+    /// Their tracing filter, if not the usual one.
+    pub log_level: Option<String>,
+    /// The defect that is switched on in them; only debug builds have any.
+    pub planted: Option<String>,
 }
 
 /// What a created server is.
@@ -159,6 +182,23 @@ pub struct PeerOptions {
     /// How often each fault is tried on each side.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     pub runs: u32,
+}
+
+/// `cargo xtask canary`.
+#[derive(Debug, Clone, Args)]
+pub struct CanaryOptions {
+    /// Name of the stack that it brings up.
+    #[arg(long, default_value = "canary", value_parser = stack_name)]
+    pub stack: String,
+    /// What a created server is.
+    #[arg(long, value_enum, default_value_t = BackingKind::Auto)]
+    pub backing: BackingKind,
+    /// Tracing filter of the functions and the task.
+    #[arg(long, default_value = "debug")]
+    pub log: String,
+    /// With a planted leak in the programs, all of whose forms must be found; ends red.
+    #[arg(long)]
+    pub leak: bool,
 }
 
 /// `cargo xtask sizes`.

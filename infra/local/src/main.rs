@@ -8,6 +8,7 @@ mod api;
 mod bench;
 mod binaries;
 mod calls;
+mod canary;
 mod chaos;
 mod checks;
 mod cli;
@@ -69,10 +70,12 @@ async fn run(task: Task) -> Result<()> {
         Task::Chaos(options) => chaos::chaos(&Workspace::find()?, &options, report).await,
         Task::Peer(options) => peer::peer(&Workspace::find()?, &options, report).await,
         Task::Sizes(options) => sizes::sizes(&Workspace::find()?, &options, report).await,
+        Task::Canary(options) => canary::canary(&Workspace::find()?, &options, report).await,
         Task::CrashMatrix(options) => drill("crash-matrix", &options.words).await,
         Task::Sim(options) => drill("sim", &options.words).await,
         Task::Defects(options) => drill("defects", &options.words).await,
         Task::Model(options) => drills::run(&Workspace::find()?, &["model"], &options.words).await,
+        Task::Fuzz(options) => drills::run(&Workspace::find()?, &["fuzz"], &options.words).await,
         Task::Calls(options) if options.stack_run => {
             calls::calls(&Workspace::find()?, &options, report).await
         }

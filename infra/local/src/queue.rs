@@ -51,6 +51,15 @@ impl Queue {
         text(&self.call(endpoint, "CreateQueue", &request).await?, "/QueueUrl")
     }
 
+    /// A queue's ARN, by its URL.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub async fn arn(&self, url: &str) -> Result<String> {
+        let request = json!({ "QueueUrl": url, "AttributeNames": ["QueueArn"] });
+        text(&self.call(url, "GetQueueAttributes", &request).await?, "/Attributes/QueueArn")
+    }
+
     /// Sends a message.
     ///
     /// # Errors

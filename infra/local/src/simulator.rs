@@ -140,10 +140,32 @@ impl Simulator {
     /// # Errors
     /// It was refused.
     pub async fn add_token(&self, name: &str, secret: &str, project: &str) -> Result<()> {
+        self.put_token(name, secret, "rw", project).await
+    }
+
+    /// Adds a token, or replaces the one of this name; `access` is `rw` or `ro`.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub async fn put_token(
+        &self,
+        name: &str,
+        secret: &str,
+        access: &str,
+        project: &str,
+    ) -> Result<()> {
         let token = serde_json::json!({
-            "name": name, "secret": secret, "access": "rw", "project": project,
+            "name": name, "secret": secret, "access": access, "project": project,
         });
         self.ask(Method::POST, "/_sim/tokens", Some(&token)).await.map(drop)
+    }
+
+    /// Revokes a token.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub async fn revoke_token(&self, name: &str) -> Result<()> {
+        self.ask(Method::DELETE, &format!("/_sim/tokens/{name}"), None).await.map(drop)
     }
 
     async fn read<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T> {

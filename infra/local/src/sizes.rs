@@ -26,12 +26,8 @@ const MAX_PAGES: usize = 1_000;
 /// # Errors
 /// The job did not succeed, or what is kept of it is not what was promised.
 pub async fn sizes(workspace: &Workspace, options: &SizesOptions, report: Report) -> Result<()> {
-    let stack = StackOptions {
-        stack: options.stack.clone(),
-        // Only the stand-in for Ansible says so much.
-        backing: BackingKind::None,
-        task_image: None,
-    };
+    // Only the stand-in for Ansible says so much.
+    let stack = StackOptions::of(options.stack.clone(), BackingKind::None);
     let line = with_stack(workspace, &stack, report, async |bench| {
         flood(bench, options.events, options.output_mb).await
     });

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use environment::Environment;
 
+use crate::jwt::JwtConfig;
+
 /// Where the Hetzner Cloud API is unless the deployment says otherwise.
 pub const HETZNER_ENDPOINT: &str = "https://api.hetzner.cloud/v1";
 
@@ -50,12 +52,16 @@ pub struct ApiConfig {
     pub hetzner_endpoint: String,
     /// The tasks' fixed egress addresses; empty where egress is not fixed.
     pub control_cidrs: Vec<String>,
+    /// The issuer whose JWTs are taken beside API tokens, if there is one.
+    pub jwt: Option<JwtConfig>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerConfig {
     pub shared: Shared,
     pub hetzner_endpoint: String,
+    /// Name of the bus that events are put on.
+    pub event_bus: String,
     pub task_place: TaskPlace,
     pub control_cidrs: Vec<String>,
 }
@@ -64,6 +70,8 @@ pub struct WorkerConfig {
 pub struct HealthConfig {
     pub shared: Shared,
     pub hetzner_endpoint: String,
+    /// Name of the bus that events are put on.
+    pub event_bus: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +102,10 @@ fn hetzner_endpoint(environment: &mut Environment) -> String {
     environment.url("NODEYARD_HETZNER_ENDPOINT", Some(HETZNER_ENDPOINT))
 }
 
+fn event_bus(environment: &mut Environment) -> String {
+    environment.text("NODEYARD_EVENT_BUS")
+}
+
 fn control_cidrs(environment: &mut Environment) -> Vec<String> {
     environment.cidrs("NODEYARD_CONTROL_CIDRS")
 }
@@ -107,6 +119,7 @@ impl ApiConfig {
             shared: Shared::parse(&mut environment),
             hetzner_endpoint: hetzner_endpoint(&mut environment),
             control_cidrs: control_cidrs(&mut environment),
+            jwt: environment.parsed("NODEYARD_JWT", JwtConfig::parse),
         };
         environment.finish(config)
     }
@@ -120,6 +133,7 @@ impl WorkerConfig {
         let config = Self {
             shared: Shared::parse(&mut environment),
             hetzner_endpoint: hetzner_endpoint(&mut environment),
+            event_bus: event_bus(&mut environment),
             task_place: TaskPlace {
                 cluster: environment.text("NODEYARD_ECS_CLUSTER"),
                 task_definition: environment.text("NODEYARD_TASK_DEFINITION"),
@@ -140,6 +154,7 @@ impl HealthConfig {
         let config = Self {
             shared: Shared::parse(&mut environment),
             hetzner_endpoint: hetzner_endpoint(&mut environment),
+            event_bus: event_bus(&mut environment),
         };
         environment.finish(config)
     }
@@ -181,6 +196,7 @@ mod tests {
     fn a_full_environment_is_read_with_its_defaults() {
         let mut given = pairs(SHARED);
         given.extend(pairs(&[
+            ("NODEYARD_EVENT_BUS", "nodeyard-main"),
             ("NODEYARD_ECS_CLUSTER", "nodeyard-main"),
             ("NODEYARD_TASK_DEFINITION", "nodeyard-main-ansible:3"),
             ("NODEYARD_TASK_SUBNETS", "subnet-1, subnet-2"),
@@ -191,6 +207,7 @@ mod tests {
         let config = WorkerConfig::parse(given).unwrap();
         assert_eq!(config.shared.secret_prefix, "nodeyard/main");
         assert_eq!(config.hetzner_endpoint, HETZNER_ENDPOINT);
+        assert_eq!(config.event_bus, "nodeyard-main");
         assert_eq!(config.task_place.subnets, ["subnet-1", "subnet-2"]);
         assert!(config.task_place.security_groups.is_empty());
         assert_eq!(config.control_cidrs, ["203.0.113.4/32", "2001:db8::/64"]);
@@ -212,6 +229,7 @@ mod tests {
             "NODEYARD_WAKE_QUEUE_URL",
             "NODEYARD_SECRET_PREFIX",
             "NODEYARD_HETZNER_ENDPOINT",
+            "NODEYARD_EVENT_BUS",
             "NODEYARD_ECS_CLUSTER",
             "NODEYARD_TASK_DEFINITION",
             "10.0.0.0/33",
@@ -229,8 +247,15 @@ mod tests {
         given.extend(pairs(&[("NODEYARD_PLAYBOOKS", "playbooks")]));
         let config = TaskConfig::parse(given).unwrap();
         assert_eq!(config.scratch, std::env::temp_dir());
-        assert!(
-            HealthConfig::parse(pairs(SHARED)).is_ok() && ApiConfig::parse(pairs(SHARED)).is_ok()
-        );
+        assert!(ApiConfig::parse(pairs(SHARED)).is_ok());
+    }
+
+    #[test]
+    fn who_tells_of_changes_needs_a_bus() {
+        let error = HealthConfig::parse(pairs(SHARED)).unwrap_err();
+        assert_eq!(error.problems, ["NODEYARD_EVENT_BUS is missing"]);
+        let mut given = pairs(SHARED);
+        given.extend(pairs(&[("NODEYARD_EVENT_BUS", "nodeyard-main")]));
+        assert_eq!(HealthConfig::parse(given).unwrap().event_bus, "nodeyard-main");
     }
 }

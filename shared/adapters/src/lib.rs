@@ -10,7 +10,11 @@ pub mod clock;
 pub mod config;
 pub mod dynamo;
 pub mod ecs;
+pub mod eventbridge;
 pub mod hetzner;
+pub mod jwt;
+#[cfg(debug_assertions)]
+mod planted;
 pub mod secrets;
 pub mod sqs;
 pub mod telemetry;

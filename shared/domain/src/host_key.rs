@@ -46,9 +46,9 @@ pub fn first_host_key(
 }
 
 /// Whether a text is one OpenSSH public key, as `authorized_keys[]` takes them. Options in front
-/// of the key are refused.
+/// of the key are refused, and control characters, which the comment could hold.
 pub fn is_public_key(text: &str) -> bool {
-    !text.contains(['\n', '\r']) && PublicKey::from_openssh(text).is_ok()
+    !text.contains(char::is_control) && PublicKey::from_openssh(text).is_ok()
 }
 
 /// The host keys a node may show. Written by the worker when the server is created and by the
@@ -125,6 +125,10 @@ mod tests {
         assert!(!is_public_key(&format!("command=\"x\" {public}")));
         assert!(!is_public_key(&format!("{public}\n{public}")));
         assert!(!is_public_key("ssh-ed25519 AAAA"));
+        for end in ["\0", "\u{1b}[2J", "\r", "\u{85}"] {
+            assert!(is_public_key(&format!("{public} me")), "{public}");
+            assert!(!is_public_key(&format!("{public} me{end}")), "{end:?}");
+        }
     }
 
     #[test]

@@ -97,6 +97,12 @@ id!(
     "token"
 );
 
+id!(
+    /// One change that subscribers are told of.
+    EventId,
+    "event"
+);
+
 /// Names one effect of one job: the job's version when the intent was written, so never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

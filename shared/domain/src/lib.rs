@@ -9,6 +9,7 @@ pub mod acceptance;
 pub mod audit;
 pub mod code;
 pub mod connection;
+pub mod event;
 pub mod host_key;
 pub mod id;
 pub mod job;

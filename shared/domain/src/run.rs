@@ -23,6 +23,21 @@ pub struct Recap {
     pub skipped: u32,
 }
 
+impl Recap {
+    /// The sum. The counts come from a node's side, so they may be anything: they stay at their
+    /// most.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            ok: self.ok.saturating_add(other.ok),
+            changed: self.changed.saturating_add(other.changed),
+            failed: self.failed.saturating_add(other.failed),
+            unreachable: self.unreachable.saturating_add(other.unreachable),
+            skipped: self.skipped.saturating_add(other.skipped),
+        }
+    }
+}
+
 /// How a run ended. Written once, by the container task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunResult {

@@ -13,6 +13,7 @@ use tracing::warn;
 use crate::{
     Clock,
     driver::Driver,
+    event::{Events, Outbox},
     provider::Provider,
     queue::WakeQueue,
     runner::Runner,
@@ -35,13 +36,14 @@ pub(crate) enum Admission {
     Answered(Outcome),
 }
 
-impl<S, Q, P, R, X, C> Driver<S, Q, P, R, X, C>
+impl<S, Q, P, R, X, E, C> Driver<S, Q, P, R, X, E, C>
 where
-    S: JobStore + RunStore,
+    S: JobStore + RunStore + Outbox,
     Q: WakeQueue,
     P: Provider,
     R: Runner,
     X: Secrets,
+    E: Events,
     C: Clock,
 {
     /// Takes the calls an effect needs out of the connection's budget, or answers from what its

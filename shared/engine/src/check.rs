@@ -1,17 +1,26 @@
-//! Checking a connection: what live calls show of its token becomes its status.
+//! Checking a connection by live calls, and mending its marker. What the calls show is judged by
+//! the domain.
 
 use jiff::Timestamp;
 use nodeyard_domain::{
-    connection::{Connection, ConnectionReason, ConnectionStatus, Permission},
+    connection::{Connection, ManagedKey, TokenReport},
+    event,
     observation::{FailureClass, ProviderFailure},
 };
-use tracing::info;
+use secrecy::SecretString;
+use tracing::{info, warn};
 
 use crate::{
-    provider::{ProviderCheck, TokenReport},
+    provider::ProviderCheck,
     secrets::{Secrets, SecretsError},
-    store::{JobStore, StoreError},
+    store::{ApiStore, JobStore, NodeFilter, PageError, PageRequest, StoreError},
 };
+
+/// So many servers on record are looked for, before a marker that is missing counts as another
+/// project's.
+const LOOKED_FOR: usize = 3;
+/// Nodes read at most to find servers on record.
+const NODES_READ: usize = 50;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
@@ -19,50 +28,6 @@ pub enum CheckError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Secrets(#[from] SecretsError),
-}
-
-/// What a check says of a connection. Pure.
-///
-/// A provider that is down says nothing of the token: permission and key stay as they were known.
-pub fn judge(
-    connection: &Connection,
-    report: Result<TokenReport, ProviderFailure>,
-    now: Timestamp,
-) -> Connection {
-    let mut judged = Connection { checked_at: now, ..connection.clone() };
-    let (status, reason) = match report {
-        Ok(report) => {
-            judged.rate_budget = report.rate_budget.or(judged.rate_budget);
-            judged.permission = report.permission;
-            match report.permission {
-                _ if connection.key.is_some() && !report.sees_marker => {
-                    (ConnectionStatus::Degraded, Some(ConnectionReason::MarkerMissing))
-                }
-                Permission::ReadWrite => {
-                    judged.key = report.key.or(judged.key);
-                    (ConnectionStatus::Connected, None)
-                }
-                Permission::ReadOnly => {
-                    (ConnectionStatus::Degraded, Some(ConnectionReason::TokenReadonly))
-                }
-                Permission::Unknown => {
-                    (ConnectionStatus::Degraded, Some(ConnectionReason::PermissionUnknown))
-                }
-            }
-        }
-        Err(failure) => match failure.class {
-            FailureClass::Unauthorized => {
-                (ConnectionStatus::Disconnected, Some(ConnectionReason::Unauthorized))
-            }
-            FailureClass::RateLimited => {
-                (ConnectionStatus::Degraded, Some(ConnectionReason::RateLimited))
-            }
-            _ => (ConnectionStatus::Degraded, Some(ConnectionReason::ProviderUnavailable)),
-        },
-    };
-    judged.status = status;
-    judged.reason = reason;
-    judged
 }
 
 /// Checks one connection by live calls and stores what was found, unless the connection has been
@@ -74,17 +39,19 @@ pub fn judge(
 /// # Errors
 /// When the store or the secret store does not answer. What the provider answers is the result.
 pub async fn check(
-    store: &impl JobStore,
+    store: &(impl JobStore + ApiStore),
     secrets: &impl Secrets,
     provider: &impl ProviderCheck,
+    deployment: &str,
     connection: &Connection,
     now: Timestamp,
 ) -> Result<Connection, CheckError> {
     let Some(key) = &connection.key else { return Ok(connection.clone()) };
     let token = secrets.provider_token(&connection.name, true).await?;
-    let report = provider.check_token(&token, "", &key.public_key, Some(key)).await;
-    let judged = judge(connection, report, now);
-    if !store.swap_connection(&judged).await? {
+    let report = examine(store, provider, deployment, &token, connection, key).await?;
+    let judged = Connection { drift: provider.take_drift(), ..connection.judged(report, now) };
+    let events = event::of_connection(connection, &judged, now);
+    if !store.swap_connection(&judged, &events).await? {
         info!(connection = %connection.name, "changed meanwhile; the check says nothing");
         return Ok(connection.clone());
     }
@@ -97,5 +64,87 @@ pub async fn check(
             "connection status changed"
         );
     }
+    if let Some(drift) = judged.drift.as_ref().filter(|_| judged.drift != connection.drift) {
+        warn!(connection = %connection.name, drift, "the provider's answers have changed");
+    }
     Ok(judged)
+}
+
+/// What live calls show of a token of the connection. A marker that is missing is made again when
+/// the token still sees a server on record: then it is of the same project.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn examine(
+    store: &impl ApiStore,
+    provider: &impl ProviderCheck,
+    deployment: &str,
+    token: &SecretString,
+    connection: &Connection,
+    key: &ManagedKey,
+) -> Result<Result<TokenReport, ProviderFailure>, StoreError> {
+    let name = ManagedKey::name(deployment, &connection.name, key.version);
+    let report = look(provider, token, &name, key).await;
+    let is_blind = matches!(&report, Ok(seen) if !seen.sees_marker);
+    if is_blind && sees_a_server(store, provider, token, connection).await? {
+        warn!(connection = %connection.name, "the managed SSH key was deleted; it is made again");
+        return Ok(remake(provider, token, &name, key).await);
+    }
+    Ok(report)
+}
+
+/// A refusal of the token is heard twice before it counts.
+async fn look(
+    provider: &impl ProviderCheck,
+    token: &SecretString,
+    name: &str,
+    key: &ManagedKey,
+) -> Result<TokenReport, ProviderFailure> {
+    match provider.check_token(token, name, &key.public_key, Some(key)).await {
+        Err(failure) if failure.class == FailureClass::Unauthorized => {
+            provider.check_token(token, name, &key.public_key, Some(key)).await
+        }
+        other => other,
+    }
+}
+
+/// The managed key is made again in the token's project, or found there under another id: the same
+/// key, and from now on the marker. Only where the project is known to be the right one.
+///
+/// # Errors
+/// What the provider answered.
+pub async fn remake(
+    provider: &impl ProviderCheck,
+    token: &SecretString,
+    name: &str,
+    key: &ManagedKey,
+) -> Result<TokenReport, ProviderFailure> {
+    let report = provider.check_token(token, name, &key.public_key, None).await?;
+    let made = report.key.map(|made| ManagedKey { version: key.version, ..made });
+    Ok(TokenReport { sees_marker: made.is_some(), key: made, ..report })
+}
+
+/// The token sees a server that is on record: it is of the same project, whatever became of the
+/// marker.
+async fn sees_a_server(
+    store: &impl ApiStore,
+    provider: &impl ProviderCheck,
+    token: &SecretString,
+    connection: &Connection,
+) -> Result<bool, StoreError> {
+    let connections = Some(vec![connection.name.clone()]);
+    let filter = NodeFilter { connections, ..NodeFilter::default() };
+    let page = PageRequest { cursor: None, limit: NODES_READ };
+    let nodes = store.nodes(&filter, &page).await.map_err(|error| match error {
+        PageError::Store(error) => error,
+        PageError::Cursor => StoreError::Unavailable("its own cursor".to_owned()),
+    })?;
+    let servers = nodes.items.iter().filter_map(|node| node.server.as_ref());
+    for server in servers.take(LOOKED_FOR) {
+        // No answer proves nothing.
+        if let Ok(true) = provider.sees_server(token, server.id).await {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

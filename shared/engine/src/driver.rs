@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use nodeyard_domain::{
+    event::of_commit,
     id::JobId,
     job::{Effect, Job},
     observation::{Observation, Outcome},
@@ -14,6 +15,7 @@ use tracing::{info, warn};
 use crate::{
     Clock,
     admit::Admission,
+    event::{self, Events, Outbox},
     provider::Provider,
     queue::WakeQueue,
     rotation::RotationStore,
@@ -60,25 +62,27 @@ enum Plan {
 }
 
 /// The engine over its ports.
-pub struct Driver<S, Q, P, R, X, C> {
+pub struct Driver<S, Q, P, R, X, E, C> {
     pub store: S,
     pub queue: Q,
     pub provider: P,
     pub runner: R,
     pub secrets: X,
+    pub events: E,
     pub clock: C,
     /// The value of our deployment label.
     pub deployment: String,
     pub policy: Policy,
 }
 
-impl<S, Q, P, R, X, C> Driver<S, Q, P, R, X, C>
+impl<S, Q, P, R, X, E, C> Driver<S, Q, P, R, X, E, C>
 where
-    S: RotationStore + RunStore,
+    S: RotationStore + RunStore + Outbox,
     Q: WakeQueue,
     P: Provider,
     R: Runner,
     X: Secrets,
+    E: Events,
     C: Clock,
 {
     /// One hop of one job.
@@ -209,7 +213,8 @@ where
             match step(&loaded.job, observation.clone(), &self.policy, now) {
                 Verdict::Drop => return Ok(Handled::Left),
                 Verdict::KeepOnNode(server) => {
-                    self.store.keep_on_node(&loaded.node.id, &server, now).await?;
+                    let kept = self.store.keep_on_node(&loaded.node.id, &server, now).await?;
+                    event::send(&self.store, &self.events, kept.as_slice()).await;
                     return Ok(Handled::Committed);
                 }
                 Verdict::Commit(mut decision) => {
@@ -217,6 +222,8 @@ where
                     if self.store.commit(&loaded, &decision).await? == Commit::Done {
                         self.report(&loaded, &decision.job, &observation.outcome);
                         self.send_wakes(&loaded, &decision.job, now).await;
+                        let events = of_commit(&loaded.job, &loaded.node, &decision);
+                        event::send(&self.store, &self.events, &events).await;
                         return Ok(Handled::Committed);
                     }
                 }

@@ -17,6 +17,7 @@ use nodeyard_domain::{
 use crate::{
     Clock,
     driver::Driver,
+    event::{Events, Outbox},
     provider::{ActionState, CreateServer, FoundServer, Lookup, Provider, Remains},
     queue::WakeQueue,
     runner::{Runner, Start, TaskState},
@@ -70,13 +71,14 @@ pub(crate) fn server_outcome(found: FoundServer) -> Outcome {
     Outcome::ServerSeen { server: found.server, status: found.status }
 }
 
-impl<S, Q, P, R, X, C> Driver<S, Q, P, R, X, C>
+impl<S, Q, P, R, X, E, C> Driver<S, Q, P, R, X, E, C>
 where
-    S: JobStore + RunStore,
+    S: JobStore + RunStore + Outbox,
     Q: WakeQueue,
     P: Provider,
     R: Runner,
     X: Secrets,
+    E: Events,
     C: Clock,
 {
     /// Performs an effect and says what was observed. Only the store's own failures are errors.

@@ -9,6 +9,7 @@ mod admit;
 pub mod check;
 pub mod driver;
 mod effect;
+pub mod event;
 pub mod orphan;
 mod poll;
 pub mod provider;

@@ -15,6 +15,7 @@ use std::future::Future;
 use jiff::Timestamp;
 use nodeyard_domain::{
     connection::Connection,
+    event::Event,
     id::NodeId,
     node::Server,
     observation::ProviderFailure,
@@ -41,6 +42,14 @@ pub trait OrphanStore: Send + Sync {
 
     fn put_orphan(&self, orphan: &Orphan) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Puts an orphan on record, and `found` into the outbox with it unless the orphan is on record
+    /// already: two checks at once tell of it once.
+    fn put_new_orphan(
+        &self,
+        orphan: &Orphan,
+        found: &Event,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Forgets an orphan; one that is not on record is fine.
     fn forget_orphan(&self, id: &OrphanId) -> impl Future<Output = Result<(), StoreError>> + Send;
 
@@ -55,7 +64,8 @@ pub trait OrphanStore: Send + Sync {
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Gives a server back to its node, which becomes `cleanup_pending`: only while the node is
-    /// released or failed and no job is open on it. False when that is not so.
+    /// released or failed and no job is open on it. False when that is not so. The event that this
+    /// causes is put into the outbox with it, for the sweep to send.
     fn give_back(
         &self,
         node: &NodeId,

@@ -19,6 +19,7 @@ use crate::{
     admit::short,
     driver::{CRASH_PRONE, Driver, DriverError, Handled},
     effect::{action_outcome, server_outcome},
+    event::{Events, Outbox},
     provider::{ACTIONS_PER_CALL, ActionState, NODES_PER_LISTING, Provider},
     queue::WakeQueue,
     rotation::RotationStore,
@@ -38,13 +39,14 @@ enum Lease {
     Short { wait_secs: i64 },
 }
 
-impl<S, Q, P, R, X, C> Driver<S, Q, P, R, X, C>
+impl<S, Q, P, R, X, E, C> Driver<S, Q, P, R, X, E, C>
 where
-    S: RotationStore + RunStore,
+    S: RotationStore + RunStore + Outbox,
     Q: WakeQueue,
     P: Provider,
     R: Runner,
     X: Secrets,
+    E: Events,
     C: Clock,
 {
     /// Polls for a job and for every other due job of its connection.

@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, future::Future};
 
+use jiff::Timestamp;
+pub use nodeyard_domain::connection::TokenReport;
 use nodeyard_domain::{
-    connection::{Connection, ConnectionName, ManagedKey, Permission, RateBudget},
+    connection::{Connection, ConnectionName, ManagedKey},
     id::NodeId,
     node::Server,
     observation::{ProviderFailure, ServerStatus},
@@ -91,17 +93,6 @@ pub enum Remains {
     MarkerMissing,
 }
 
-/// What live calls showed of a token.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TokenReport {
-    pub permission: Permission,
-    pub rate_budget: Option<RateBudget>,
-    /// The managed key as it is at the provider, once a write has succeeded or it was found.
-    pub key: Option<ManagedKey>,
-    /// Whether the token sees the marker it was asked about.
-    pub sees_marker: bool,
-}
-
 /// What is for sale: the offer of one server type in one location.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Offer {
@@ -113,6 +104,9 @@ pub struct Offer {
     pub disk_gb: u64,
     pub available: bool,
     pub deprecated: bool,
+    /// From when on a deprecated one cannot be bought any more, if the provider says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailable_after: Option<Timestamp>,
     /// Net, a month, without the Primary IPv4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monthly_net: Option<f64>,
@@ -127,6 +121,15 @@ pub struct Catalogue {
     /// Net, a month, per location.
     #[serde(default)]
     pub primary_ipv4_monthly_net: BTreeMap<String, f64>,
+}
+
+/// What a project holds before it is connected.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// All servers, whosever they are; `None` when the provider does not say.
+    pub servers: Option<u64>,
+    /// The name of another deployment that has servers in it.
+    pub other_deployment: Option<String>,
 }
 
 /// The most nodes one listing asks for: a page holds 50 (API reference, "Pagination").
@@ -247,6 +250,26 @@ pub trait ProviderCheck: Send + Sync {
         public_key: &str,
         known: Option<&ManagedKey>,
     ) -> impl Future<Output = Result<TokenReport>> + Send;
+
+    /// Whether the token sees a server. A 404 is `false`, which proves nothing by itself.
+    fn sees_server(
+        &self,
+        token: &SecretString,
+        server_id: u64,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// What the token's project holds that is not ours.
+    fn survey(
+        &self,
+        token: &SecretString,
+        deployment: &str,
+    ) -> impl Future<Output = Result<Survey>> + Send;
+
+    /// How an answer differed from what the provider documents, if one did since this was asked
+    /// last. `None` for a provider that does not look.
+    fn take_drift(&self) -> Option<String> {
+        None
+    }
 
     fn catalogue(&self, token: &SecretString) -> impl Future<Output = Result<Catalogue>> + Send;
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 pub use nodeyard_domain::audit::{AuditEntry, AuditFilter};
 use nodeyard_domain::{
     connection::{Connection, ConnectionName},
+    event::Event,
     host_key::HostPins,
     id::{JobId, NodeId, TokenId},
     job::{Job, JobState},
@@ -85,8 +86,9 @@ pub trait JobStore: Send + Sync {
     fn begin(&self, job: &Job, claim: bool) -> impl Future<Output = Result<Begin>> + Send;
 
     /// Writes a decision in one transaction: the job under `version + 1`, the node's change, the
-    /// timeline. Conditional on version, `sent_at`, `news_at` and the cancel flag being as in
-    /// `loaded`.
+    /// timeline, and [`nodeyard_domain::event::of_commit`] into the outbox. Conditional on version, `sent_at`,
+    /// `news_at` and the cancel flag being as in `loaded`; where the node's status is set or the
+    /// node is freed, also on its status, left-overs and open job.
     fn commit(
         &self,
         loaded: &Loaded,
@@ -97,13 +99,13 @@ pub trait JobStore: Send + Sync {
     fn take_node(&self, node: &NodeId, job: &JobId) -> impl Future<Output = Result<bool>> + Send;
 
     /// A server id that came back for a job that has ended goes to the node, which becomes
-    /// `cleanup_pending`.
+    /// `cleanup_pending`. Answers the event that was put into the outbox with it, if that is news.
     fn keep_on_node(
         &self,
         node: &NodeId,
         server: &Server,
         now: Timestamp,
-    ) -> impl Future<Output = Result<()>> + Send;
+    ) -> impl Future<Output = Result<Option<Event>>> + Send;
 
     /// Jobs whose `look_at` is at or before `before`, oldest first, `limit` at most.
     fn due(
@@ -161,10 +163,14 @@ pub trait JobStore: Send + Sync {
         name: &ConnectionName,
     ) -> impl Future<Output = Result<Option<Connection>>> + Send;
 
-    /// Stores `connection` under the next version, if the stored one has `connection.version`.
-    /// False when it has not: somebody else has changed or deleted it.
-    fn swap_connection(&self, connection: &Connection)
-    -> impl Future<Output = Result<bool>> + Send;
+    /// Stores `connection` under the next version, if the stored one has `connection.version`, and
+    /// puts `events` into the outbox with it. False, and nothing is written, when it has not:
+    /// somebody else has changed or deleted it.
+    fn swap_connection(
+        &self,
+        connection: &Connection,
+        events: &[Event],
+    ) -> impl Future<Output = Result<bool>> + Send;
 }
 
 /// What runs need: the worker writes them, the container task reads and finishes them.
@@ -407,6 +413,7 @@ pub trait ApiStore: Send + Sync {
     fn change_connection(
         &self,
         connection: &Connection,
+        events: &[Event],
         audit: &AuditEntry,
     ) -> impl Future<Output = Result<bool>> + Send;
 

@@ -1,5 +1,6 @@
-//! The sweep: repairs lost wakes, long delays and expired queues with one mechanism, and opens a
-//! release for each node that something was left of. It makes no provider call.
+//! The sweep: repairs lost wakes, long delays and expired queues with one mechanism, opens a
+//! release for each node that something was left of, and sends the events that were left. It makes
+//! no provider call.
 
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
@@ -13,6 +14,7 @@ use nodeyard_domain::{
 use tracing::{info, warn};
 
 use crate::{
+    event::{self, Events, Outbox},
     queue::WakeQueue,
     store::{Acceptance, Accepted, ApiStore, AuditEntry, JobStore, StoreError},
 };
@@ -36,22 +38,28 @@ pub struct Swept {
     pub sent: usize,
     /// Releases opened for nodes that are `cleanup_pending`.
     pub released: usize,
+    /// Events sent that were left in the outbox.
+    pub events: usize,
 }
 
-/// Sends a wake for each job that is overdue, `MAX_WAKES` at most, and opens a release for each
-/// node whose time has come, `MAX_RELEASES` at most.
+/// Sends a wake for each job that is overdue, `MAX_WAKES` at most, opens a release for each node
+/// whose time has come, `MAX_RELEASES` at most, and sends what is left in the outbox,
+/// [`event::MAX_EVENTS`] at most.
 ///
 /// # Errors
-/// When the store cannot list what is due. A wake that cannot be sent is left to the next sweep.
+/// When the store cannot list what is due. What cannot be sent is left to the next sweep.
 pub async fn sweep(
-    store: &(impl JobStore + ApiStore),
+    store: &(impl JobStore + ApiStore + Outbox),
     queue: &impl WakeQueue,
+    bus: &impl Events,
     now: Timestamp,
 ) -> Result<Swept, StoreError> {
     let mut swept = Swept::default();
     wake_overdue(store, queue, now, &mut swept).await?;
     release_left_over(store, queue, now, &mut swept).await?;
-    info!(found = swept.found, sent = swept.sent, released = swept.released, "sweep");
+    swept.events = event::send_left(store, bus, now).await?;
+    let Swept { found, sent, released, events } = swept;
+    info!(found, sent, released, events, "sweep");
     Ok(swept)
 }
 

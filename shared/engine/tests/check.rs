@@ -3,18 +3,19 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use jiff::SignedDuration;
+use hetzner_sim::Access;
+use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
     connection::{
         Connection, ConnectionReason as Reason, ConnectionStatus as Status, ManagedKey, Permission,
-        RateBudget,
     },
+    job::Step,
     observation::{FailureClass, ProviderFailure},
 };
 use nodeyard_engine::{
     Clock as _,
-    check::{check, judge},
-    provider::{Catalogue, ProviderCheck, TokenReport},
+    check::check,
+    provider::{Catalogue, ProviderCheck, Survey, TokenReport},
     store::JobStore as _,
 };
 use nodeyard_testkit::world::{World, name};
@@ -24,59 +25,27 @@ async fn connection(world: &World) -> Connection {
     world.store.connection(&name()).await.unwrap().unwrap()
 }
 
-fn report(permission: Permission, sees_marker: bool) -> TokenReport {
-    let rate_budget = Some(RateBudget { limit: 3600, remaining: 17 });
-    TokenReport { permission, rate_budget, key: None, sees_marker }
+async fn look(
+    world: &World,
+    provider: &impl ProviderCheck,
+    connection: &Connection,
+    now: Timestamp,
+) -> Connection {
+    let deployment = &world.driver.deployment;
+    check(&world.store, &world.secrets, provider, deployment, connection, now).await.unwrap()
 }
 
 #[tokio::test]
-async fn each_observation_has_its_status_and_reason() {
-    let world = World::new().await;
-    let known = connection(&world).await;
-    let later = world.clock.now() + SignedDuration::from_secs(300);
-    let failed = |class| Err(ProviderFailure::new(class, "code", "message"));
-    for (observed, status, reason) in [
-        (Ok(report(Permission::ReadWrite, true)), Status::Connected, None),
-        (Ok(report(Permission::ReadOnly, true)), Status::Degraded, Some(Reason::TokenReadonly)),
-        (Ok(report(Permission::Unknown, true)), Status::Degraded, Some(Reason::PermissionUnknown)),
-        (Ok(report(Permission::ReadWrite, false)), Status::Degraded, Some(Reason::MarkerMissing)),
-        (failed(FailureClass::Unauthorized), Status::Disconnected, Some(Reason::Unauthorized)),
-        (failed(FailureClass::RateLimited), Status::Degraded, Some(Reason::RateLimited)),
-        (failed(FailureClass::Unknown), Status::Degraded, Some(Reason::ProviderUnavailable)),
-        (failed(FailureClass::Drift), Status::Degraded, Some(Reason::ProviderUnavailable)),
-    ] {
-        let judged = judge(&known, observed.clone(), later);
-        assert_eq!((judged.status, judged.reason), (status, reason), "{observed:?}");
-        assert_eq!(judged.checked_at, later);
-        assert_eq!(judged.key, known.key, "what was known of the key stays");
-        match observed {
-            Ok(seen) => {
-                assert_eq!(judged.permission, seen.permission);
-                assert_eq!(judged.rate_budget, seen.rate_budget);
-            }
-            // A provider that does not answer says nothing of the token.
-            Err(_) => assert_eq!(judged.permission, known.permission),
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_connection_without_a_key_has_no_marker_to_miss() {
+async fn a_connection_without_a_key_is_left_to_its_caller() {
     let world = World::new().await;
     let known = connection(&world).await;
     let bare = Connection { key: None, ..known.clone() };
-    let key = known.key.map(|key| ManagedKey { provider_id: 99, ..key });
-    let seen = TokenReport { key: key.clone(), ..report(Permission::ReadWrite, false) };
-    let judged = judge(&bare, Ok(seen), world.clock.now());
-    assert_eq!((judged.status, judged.key), (Status::Connected, key));
-
     // Health makes no key: it may not write its private half.
     let stored = Connection { version: 1, ..bare };
-    assert!(world.store.swap_connection(&stored).await.unwrap());
+    assert!(world.store.swap_connection(&stored, &[]).await.unwrap());
     let before = connection(&world).await;
-    let judged =
-        check(&world.store, &world.secrets, &world.provider, &before, world.clock.now()).await;
-    assert_eq!(judged.unwrap(), before);
+    let judged = look(&world, &world.provider, &before, world.clock.now()).await;
+    assert_eq!(judged, before);
     assert_eq!(connection(&world).await, before);
 }
 
@@ -86,13 +55,13 @@ async fn what_a_check_finds_is_stored() {
     world.provider.revoke_token(true);
     let before = connection(&world).await;
     let now = world.clock.now() + SignedDuration::from_secs(300);
-    let judged = check(&world.store, &world.secrets, &world.provider, &before, now).await.unwrap();
+    let judged = look(&world, &world.provider, &before, now).await;
     assert_eq!((judged.status, judged.reason), (Status::Disconnected, Some(Reason::Unauthorized)));
     let stored = connection(&world).await;
     assert_eq!(stored, Connection { version: before.version + 1, ..judged });
 
     world.provider.revoke_token(false);
-    let judged = check(&world.store, &world.secrets, &world.provider, &stored, now).await.unwrap();
+    let judged = look(&world, &world.provider, &stored, now).await;
     assert_eq!((judged.status, judged.reason), (Status::Connected, None));
 }
 
@@ -113,9 +82,17 @@ impl ProviderCheck for Meanwhile<'_> {
         if !self.is_done.swap(true, Ordering::SeqCst) {
             let known = connection(self.world).await;
             let rotated = Connection { max_nodes: Some(3), ..known };
-            assert!(self.world.store.swap_connection(&rotated).await.unwrap());
+            assert!(self.world.store.swap_connection(&rotated, &[]).await.unwrap());
         }
         Err(ProviderFailure::new(FailureClass::Unauthorized, "unauthorized", "message"))
+    }
+
+    async fn sees_server(&self, _: &SecretString, _: u64) -> Result<bool, ProviderFailure> {
+        Ok(false)
+    }
+
+    async fn survey(&self, _: &SecretString, _: &str) -> Result<Survey, ProviderFailure> {
+        Ok(Survey::default())
     }
 
     async fn catalogue(&self, _: &SecretString) -> Result<Catalogue, ProviderFailure> {
@@ -129,8 +106,50 @@ async fn an_answer_about_an_older_token_is_not_stored() {
     let before = connection(&world).await;
     let provider = Meanwhile { world: &world, is_done: AtomicBool::new(false) };
     let now = world.clock.now();
-    let judged = check(&world.store, &world.secrets, &provider, &before, now).await.unwrap();
+    let judged = look(&world, &provider, &before, now).await;
     assert_eq!(judged.status, Status::Connected, "nothing is known of the new one");
     let stored = connection(&world).await;
     assert_eq!((stored.status, stored.max_nodes), (Status::Connected, Some(3)));
+}
+
+/// The key is deleted at the provider by somebody else.
+fn delete_key(world: &World, key: &ManagedKey) {
+    assert!(world.provider.remove_key(key.provider_id));
+}
+
+#[tokio::test]
+async fn a_marker_that_was_deleted_is_made_again_while_a_server_on_record_is_seen() {
+    let mut world = World::new().await;
+    let (job, _) = world.provision(|_| {}).await;
+    world.drain_until(&job, Step::AwaitServer).await;
+    let before = connection(&world).await;
+    let key = before.key.clone().unwrap();
+    delete_key(&world, &key);
+    let judged = look(&world, &world.provider, &before, world.clock.now()).await;
+    assert_eq!((judged.status, judged.reason), (Status::Connected, None));
+    let made = judged.key.clone().unwrap();
+    assert_ne!(made.provider_id, key.provider_id, "under a new id");
+    assert_eq!((made.version, made.public_key), (key.version, key.public_key), "the same key");
+    assert_eq!(connection(&world).await.key, judged.key, "and it is on record");
+}
+
+#[tokio::test]
+async fn a_marker_is_not_made_again_where_nothing_proves_the_project() {
+    let world = World::new().await;
+    let before = connection(&world).await;
+    delete_key(&world, before.key.as_ref().unwrap());
+    let judged = look(&world, &world.provider, &before, world.clock.now()).await;
+    assert_eq!((judged.status, judged.reason), (Status::Degraded, Some(Reason::MarkerMissing)));
+    assert_eq!(judged.key, before.key, "what is on record stays");
+    assert_eq!(judged.permission, Permission::ReadWrite);
+
+    // Nor for a token of another project, which sees none of the servers on record.
+    let mut world = World::new().await;
+    let (job, _) = world.provision(|_| {}).await;
+    world.drain_until(&job, Step::AwaitServer).await;
+    world.provider.add_token("other", "another project", Access::ReadWrite);
+    world.replace_token("other").await;
+    let before = connection(&world).await;
+    let judged = look(&world, &world.provider, &before, world.clock.now()).await;
+    assert_eq!((judged.status, judged.reason), (Status::Degraded, Some(Reason::MarkerMissing)));
 }

@@ -111,7 +111,7 @@ async fn a_lost_wake_costs_two_sweeps_at_most() {
     let start = world.clock.now();
     while job(&world, &provision).await.step == Step::EnsureKey {
         world.clock.advance(SignedDuration::from_secs(60));
-        sweep(&world.store, &world.queue, world.clock.now()).await.unwrap();
+        sweep(&world.store, &world.queue, &world.events, world.clock.now()).await.unwrap();
         world.drain().await.unwrap();
     }
     assert!((world.clock.now() - start).get_seconds() <= 150);

@@ -23,7 +23,8 @@ async fn ten_thousand_overdue_jobs_make_no_storm() {
     let mut woken = std::collections::BTreeSet::new();
     for minute in 1..=20 {
         world.clock.advance(SignedDuration::from_secs(60));
-        let swept = sweep(&world.store, &world.queue, world.clock.now()).await.unwrap();
+        let swept =
+            sweep(&world.store, &world.queue, &world.events, world.clock.now()).await.unwrap();
         assert_eq!(swept.sent, MAX_WAKES, "in minute {minute}");
         for queued in world.queue.messages() {
             woken.insert(queued.wake.job_id);
@@ -50,8 +51,12 @@ async fn what_is_left_over_is_released_again_until_it_is_gone() {
     // The sweep opens a release of its own, which fails as well; the next one comes later.
     world.clock.advance(SignedDuration::from_secs(301));
     let now = world.clock.now();
-    assert_eq!(sweep(&world.store, &world.queue, now).await.unwrap().released, 1);
-    assert_eq!(sweep(&world.store, &world.queue, now).await.unwrap().released, 0, "one at a time");
+    assert_eq!(sweep(&world.store, &world.queue, &world.events, now).await.unwrap().released, 1);
+    assert_eq!(
+        sweep(&world.store, &world.queue, &world.events, now).await.unwrap().released,
+        0,
+        "one at a time"
+    );
     world.run_for(3600).await.unwrap();
     let left = world.store.node(&node).await.unwrap().unwrap();
     assert_eq!((left.status, left.cleanup_tries), (NodeStatus::CleanupPending, 2));
@@ -60,7 +65,10 @@ async fn what_is_left_over_is_released_again_until_it_is_gone() {
 
     world.provider.hide_marker(false);
     world.clock.advance(SignedDuration::from_secs(601));
-    assert_eq!(sweep(&world.store, &world.queue, world.clock.now()).await.unwrap().released, 1);
+    assert_eq!(
+        sweep(&world.store, &world.queue, &world.events, world.clock.now()).await.unwrap().released,
+        1
+    );
     world.run_for(600).await.unwrap();
     let gone = world.store.node(&node).await.unwrap().unwrap();
     assert_eq!((gone.status, gone.cleanup_tries), (NodeStatus::Released, 0));

@@ -4,12 +4,14 @@
 mod acceptance;
 mod audit;
 mod due;
+pub mod events;
 mod fence;
 mod fixture;
 mod leftover;
 mod listing;
 mod node;
 mod orphan;
+mod outbox;
 mod pace;
 mod polling;
 pub mod queue;
@@ -20,12 +22,14 @@ mod token;
 
 use std::pin::Pin;
 
-use nodeyard_engine::{orphan::OrphanStore, rotation::RotationStore, store::RunStore};
+use nodeyard_engine::{
+    event::Outbox, orphan::OrphanStore, rotation::RotationStore, store::RunStore,
+};
 
 /// The views of one store.
-pub trait Store: RotationStore + RunStore + OrphanStore {}
+pub trait Store: RotationStore + RunStore + OrphanStore + Outbox {}
 
-impl<S: RotationStore + RunStore + OrphanStore> Store for S {}
+impl<S: RotationStore + RunStore + OrphanStore + Outbox> Store for S {}
 
 /// The cases together are more than a test's stack holds. Out of line, so that none of them is
 /// ever on it.
@@ -149,6 +153,19 @@ pub async fn hold<S: Store>(fresh: impl AsyncFn() -> S) {
             the_orphan_checks_record_is_replaced_only_as_read,
             a_server_is_given_back_to_a_node_that_is_gone,
             a_node_that_lives_is_given_nothing,
+        }
+        outbox::{
+            a_commit_posts_what_it_causes,
+            a_commit_that_loses_posts_nothing,
+            a_commit_that_did_not_see_the_nodes_status_loses,
+            the_oldest_come_first_and_no_more_than_asked_for,
+            what_is_forgotten_is_gone,
+            a_postponed_event_lets_others_go_first,
+            a_late_server_is_told_of_once,
+            a_server_that_is_given_back_is_told_of,
+            a_new_orphan_is_told_of_once,
+            a_connection_and_its_events_are_written_together,
+            jobs_nodes_and_events_do_not_mix,
         }
         audit::{
             the_newest_come_first_and_pages_hold_each_once,

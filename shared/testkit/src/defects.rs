@@ -38,6 +38,8 @@ pub enum Defect {
     CrashesUncounted,
     /// Store: what a connection's jobs share is overwritten, whatever has changed.
     PaceUnfenced,
+    /// Store: events are not written with the changes that cause them.
+    EventsUnkept,
 }
 
 impl Defect {
@@ -58,6 +60,7 @@ impl Defect {
         Self::GoneUnconfirmed,
         Self::CrashesUncounted,
         Self::PaceUnfenced,
+        Self::EventsUnkept,
     ];
 
     /// Its name, for reports.
@@ -79,6 +82,7 @@ impl Defect {
             Self::GoneUnconfirmed => "accepted deletion as gone",
             Self::CrashesUncounted => "crashes not counted",
             Self::PaceUnfenced => "shared budget without a fence",
+            Self::EventsUnkept => "events not kept until they are sent",
         }
     }
 }

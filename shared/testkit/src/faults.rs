@@ -112,6 +112,12 @@ faults! {
     RunFails,
     /// The secret store is not answering.
     SecretsUnavailable,
+    /// The bus does not answer, and takes nothing.
+    EventsUnanswered,
+    /// The bus takes the events, and its answer is lost.
+    EventsAnswerLost,
+    /// The bus refuses one event among others.
+    EventRefused,
 }
 
 #[derive(Debug)]

@@ -2,14 +2,16 @@
 
 use jiff::Timestamp;
 use nodeyard_domain::{
+    event::Event,
     id::NodeId,
-    node::{NodeStatus, Server},
+    node::Server,
     orphan::{Orphan, OrphanId, OrphanState},
 };
 use nodeyard_engine::{orphan::OrphanStore, store::StoreError};
 
 use crate::{
     faults::Fault,
+    outbox::Changed,
     store::{MemoryStore, WRITE},
 };
 
@@ -28,6 +30,17 @@ impl OrphanStore for MemoryStore {
     async fn put_orphan(&self, orphan: &Orphan) -> Result<()> {
         self.change(WRITE, |items| {
             items.orphans.insert(orphan.id.clone(), orphan.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn put_new_orphan(&self, orphan: &Orphan, found: &Event) -> Result<()> {
+        self.change(WRITE, |items| {
+            if items.orphans.insert(orphan.id.clone(), orphan.clone()).is_none() {
+                items.changes.push(Changed::Orphan(orphan.id.clone()));
+                items.post(std::slice::from_ref(found), self.defect());
+            }
             Ok(())
         })
         .await
@@ -62,15 +75,12 @@ impl OrphanStore for MemoryStore {
 
     async fn give_back(&self, node: &NodeId, server: &Server, now: Timestamp) -> Result<bool> {
         self.change(WRITE, |items| {
-            let node = items.nodes.get_mut(node);
-            let Some(node) = node.filter(|node| node.status.is_gone() && node.open_job.is_none())
-            else {
-                return Ok(false);
-            };
-            node.server = Some(server.clone());
-            node.enter(NodeStatus::CleanupPending, now);
-            node.updated_at = now;
-            Ok(true)
+            let known = items.nodes.get(node);
+            let is_free = known.is_some_and(|it| it.status.is_gone() && it.open_job.is_none());
+            if is_free {
+                items.leave(node, server, now, self.defect());
+            }
+            Ok(is_free)
         })
         .await
     }

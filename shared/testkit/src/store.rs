@@ -12,8 +12,9 @@ use std::{
 use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{Connection, ConnectionName},
+    event::{self, Event},
     host_key::HostPins,
-    id::{JobId, NodeId},
+    id::{EventId, JobId, NodeId},
     job::Job,
     node::{Node, NodeStatus, Server},
     orphan::{Orphan, OrphanId, OrphanState},
@@ -24,14 +25,16 @@ use nodeyard_domain::{
     timeline::TimelineEntry,
     token::Token,
 };
-use nodeyard_engine::store::{
-    AuditEntry, Begin, Commit, DueJob, JobStore, Loaded, StoreError, StoredCatalogue,
+use nodeyard_engine::{
+    event::DueEvent,
+    store::{AuditEntry, Begin, Commit, DueJob, JobStore, Loaded, StoreError, StoredCatalogue},
 };
 
 use crate::{
     defects::Defect,
     faults::{Fault, Faults},
     held,
+    outbox::Changed,
     pause::pause,
 };
 
@@ -74,6 +77,8 @@ pub(crate) struct Items {
     pub audit: Vec<AuditEntry>,
     pub orphans: BTreeMap<OrphanId, Orphan>,
     pub orphan_state: Option<OrphanState>,
+    pub outbox: BTreeMap<EventId, DueEvent>,
+    pub changes: Vec<Changed>,
     /// Until when a swept job rests; a commit or news take the stamp away.
     pub swept: HashMap<JobId, Timestamp>,
     largest_job_bytes: usize,
@@ -124,10 +129,11 @@ impl MemoryStore {
         held(&self.items).connections.values().cloned().collect()
     }
 
-    /// Whether no job is open, and no node waits to be removed.
+    /// Whether no job is open, no node waits to be removed, and no event waits to be sent.
     pub fn is_at_rest(&self) -> bool {
         let items = held(&self.items);
-        items.jobs.values().all(|job| job.state.is_terminal())
+        items.outbox.is_empty()
+            && items.jobs.values().all(|job| job.state.is_terminal())
             && items.nodes.values().all(|node| node.release_at.is_none())
     }
 
@@ -150,8 +156,20 @@ impl MemoryStore {
         held(&self.items).nodes.insert(node.id.clone(), node);
     }
 
-    fn lacks(&self, safeguard: Defect) -> bool {
+    pub(crate) fn lacks(&self, safeguard: Defect) -> bool {
         self.defect == Some(safeguard)
+    }
+
+    pub(crate) fn hits(&self, fault: Fault) -> bool {
+        self.faults.hits(fault)
+    }
+
+    pub(crate) fn defect(&self) -> Option<Defect> {
+        self.defect
+    }
+
+    pub(crate) fn with_items<T>(&self, look: impl FnOnce(&Items) -> T) -> T {
+        look(&held(&self.items))
     }
 
     /// A read, between two pauses.
@@ -218,9 +236,12 @@ impl Items {
         else {
             return false;
         };
-        let turn_as_loaded = !decision.node.close_job
+        let Decision { node: change, .. } = decision;
+        let turn_as_loaded = !change.close_job || node.queued_release == loaded.node.queued_release;
+        let node_as_loaded = (change.status.is_none() && !change.close_job)
             || (node.open_job == loaded.node.open_job
-                && node.queued_release == loaded.node.queued_release);
+                && node.status == loaded.node.status
+                && node.cleanup_tries == loaded.node.cleanup_tries);
         // Two pieces of news may have come in the same instant.
         let has_same_news = stored.news_at == before.news_at
             && stored.cancel_requested_at == before.cancel_requested_at;
@@ -229,6 +250,7 @@ impl Items {
             && (stored.sent_at == before.sent_at || defect == Some(Defect::NoClaim))
             && (has_same_news || defect == Some(Defect::NewsIgnored))
             && turn_as_loaded
+            && node_as_loaded
     }
 
     fn commit(
@@ -246,11 +268,17 @@ impl Items {
         let job = Job { version: before.version + 1, ..decision.job.clone() };
         let bytes = check_size(job.id.as_str(), &job, MAX_JOB_BYTES)?;
         self.largest_job_bytes = self.largest_job_bytes.max(bytes);
-        if let Some(node) =
-            self.nodes.get_mut(&before.node_id).filter(|_| !decision.node.is_empty())
-        {
-            decision.node.apply(node, &job.id, job.updated_at);
+        let node = self.nodes.get(&before.node_id).filter(|_| !decision.node.is_empty());
+        if let Some(mut node) = node.cloned() {
+            let was = node.status;
+            decision.node.apply(&mut node, &job.id, job.updated_at);
+            self.note_node(was, &node);
+            self.nodes.insert(node.id.clone(), node);
         }
+        if job.state.is_terminal() {
+            self.changes.push(Changed::Job { id: job.id.clone(), to: job.state });
+        }
+        self.post(&event::of_commit(before, &loaded.node, decision), defect);
         self.timeline.entry(job.id.clone()).or_default().extend(decision.entries.iter().cloned());
         self.swept.remove(&job.id);
         self.jobs.insert(job.id.clone(), job);
@@ -339,12 +367,33 @@ impl Items {
         true
     }
 
+    /// A server is left with its node, which is in nobody's hands.
+    pub(crate) fn leave(
+        &mut self,
+        node: &NodeId,
+        server: &Server,
+        now: Timestamp,
+        defect: Option<Defect>,
+    ) -> Option<Event> {
+        let before = self.nodes.get(node)?;
+        let mut after = before.clone();
+        after.server = Some(server.clone());
+        after.enter(NodeStatus::CleanupPending, now);
+        after.updated_at = now;
+        let event = event::of_left_server(before, &after, server);
+        self.note_node(before.status, &after);
+        self.nodes.insert(after.id.clone(), after);
+        self.post(event.as_slice(), defect);
+        event
+    }
+
     pub(crate) fn swap_connection(&mut self, connection: &Connection) -> bool {
-        let stored = self.connections.get(&connection.name).map_or(0, |stored| stored.version);
-        if stored != connection.version {
+        let stored = self.connections.get(&connection.name).cloned();
+        if stored.as_ref().map_or(0, |stored| stored.version) != connection.version {
             return false;
         }
         let next = Connection { version: connection.version + 1, ..connection.clone() };
+        self.note_connection(stored.as_ref(), &next);
         self.connections.insert(next.name.clone(), next);
         true
     }
@@ -386,15 +435,17 @@ impl JobStore for MemoryStore {
         self.change(WRITE, |items| Ok(items.take_node(node, job))).await
     }
 
-    async fn keep_on_node(&self, node: &NodeId, server: &Server, now: Timestamp) -> Result<()> {
+    async fn keep_on_node(
+        &self,
+        node: &NodeId,
+        server: &Server,
+        now: Timestamp,
+    ) -> Result<Option<Event>> {
         self.change(WRITE, |items| {
-            let kept = items.nodes.get_mut(node);
-            if let Some(node) = kept.filter(|_| !self.lacks(Defect::LateServerForgotten)) {
-                node.server = Some(server.clone());
-                node.enter(NodeStatus::CleanupPending, now);
-                node.updated_at = now;
+            if self.lacks(Defect::LateServerForgotten) {
+                return Ok(None);
             }
-            Ok(())
+            Ok(items.leave(node, server, now, self.defect))
         })
         .await
     }
@@ -461,7 +512,14 @@ impl JobStore for MemoryStore {
         self.look(Fault::ReadUnavailable, stored).await
     }
 
-    async fn swap_connection(&self, connection: &Connection) -> Result<bool> {
-        self.change(WRITE, |items| Ok(items.swap_connection(connection))).await
+    async fn swap_connection(&self, connection: &Connection, events: &[Event]) -> Result<bool> {
+        self.change(WRITE, |items| {
+            let swapped = items.swap_connection(connection);
+            if swapped {
+                items.post(events, self.defect);
+            }
+            Ok(swapped)
+        })
+        .await
     }
 }

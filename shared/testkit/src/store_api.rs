@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{Connection, ConnectionName},
+    event::Event,
     id::{JobId, NodeId, TokenId},
     job::Job,
     node::Node,
@@ -230,10 +231,16 @@ impl ApiStore for MemoryStore {
         .await
     }
 
-    async fn change_connection(&self, connection: &Connection, audit: &AuditEntry) -> Result<bool> {
+    async fn change_connection(
+        &self,
+        connection: &Connection,
+        events: &[Event],
+        audit: &AuditEntry,
+    ) -> Result<bool> {
         self.change(WRITE, |items| {
             let swapped = items.swap_connection(connection);
             if swapped {
+                items.post(events, self.defect());
                 items.append_audit(audit);
             }
             Ok(swapped)

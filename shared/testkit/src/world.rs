@@ -22,12 +22,20 @@ use nodeyard_engine::{
 
 pub use self::setup::{DEPLOYMENT, Setup, connection, name, node_spec};
 use crate::{
-    clock::SimulatedClock, defects::Defect, faults::Faults, provider::MemoryProvider,
-    queue::MemoryQueue, runner::MemoryRunner, secrets::MemorySecrets, store::MemoryStore,
+    clock::SimulatedClock, defects::Defect, events::MemoryEvents, faults::Faults,
+    provider::MemoryProvider, queue::MemoryQueue, runner::MemoryRunner, secrets::MemorySecrets,
+    store::MemoryStore,
 };
 
-pub type SimulatedDriver =
-    Driver<MemoryStore, MemoryQueue, MemoryProvider, MemoryRunner, MemorySecrets, SimulatedClock>;
+pub type SimulatedDriver = Driver<
+    MemoryStore,
+    MemoryQueue,
+    MemoryProvider,
+    MemoryRunner,
+    MemorySecrets,
+    MemoryEvents,
+    SimulatedClock,
+>;
 
 /// The ports, and one worker over them. The ports here are the observer's: they share their state
 /// with the workers', and neither faults nor a defect come between.
@@ -38,6 +46,7 @@ pub struct World {
     pub provider: MemoryProvider,
     pub runner: MemoryRunner,
     pub secrets: MemorySecrets,
+    pub events: MemoryEvents,
     /// What goes wrong for the workers.
     pub faults: Faults,
     /// The first worker.

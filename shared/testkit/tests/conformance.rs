@@ -1,13 +1,16 @@
-//! The store and the queue in memory keep the promises of every store and queue.
+//! The store, the queue and the bus in memory keep the promises of every one of their kind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use jiff::SignedDuration;
+use nodeyard_domain::event::{Event, SOURCE};
 use nodeyard_testkit::{
     clock::SimulatedClock,
     conformance::{
         self,
+        events::{Received, Subscribed},
         queue::{Delivery, Ends, HIDDEN_SECS, MAX_RECEIVES},
     },
+    events::MemoryEvents,
     queue::MemoryQueue,
     store::MemoryStore,
 };
@@ -65,4 +68,28 @@ async fn the_queue_keeps_its_promises() {
         Memory { clock, queue }
     })
     .await;
+}
+
+struct Bus(MemoryEvents);
+
+impl Subscribed for Bus {
+    type Bus = MemoryEvents;
+
+    fn bus(&self) -> &MemoryEvents {
+        &self.0
+    }
+
+    async fn receive(&self, _: usize) -> Vec<Received> {
+        let seen = |event: Event| Received {
+            source: SOURCE.to_owned(),
+            kind: event.kind().as_str().to_owned(),
+            detail: serde_json::to_value(&event).unwrap(),
+        };
+        self.0.received().into_iter().map(seen).collect()
+    }
+}
+
+#[tokio::test]
+async fn the_bus_keeps_its_promises() {
+    conformance::events::hold(async || Bus(MemoryEvents::default())).await;
 }

@@ -50,11 +50,15 @@ impl World {
         let turn_as_loaded = !decision.node.close_job
             || (self.node.open_job == node_before.open_job
                 && self.node.queued_release == node_before.queued_release);
+        let node_as_loaded = (decision.node.status.is_none() && !decision.node.close_job)
+            || (self.node.status == node_before.status
+                && self.node.cleanup_tries == node_before.cleanup_tries);
         let as_loaded = stored.version == before.version
             && !stored.state.is_terminal()
             && (stored.sent_at == before.sent_at || scenario.lacks(Defect::NoClaim))
             && stored.news_at == before.news_at
-            && turn_as_loaded;
+            && turn_as_loaded
+            && node_as_loaded;
         if !as_loaded && !scenario.lacks(Defect::NoFence) {
             return false;
         }

@@ -7,6 +7,7 @@ mod failures;
 mod host_keys;
 mod key_versions;
 mod machine;
+mod memory;
 mod secrets;
 mod sizes;
 mod success;

@@ -67,6 +67,11 @@ impl Asked {
         Some(Self { action: *action, resource, is_change: method != Method::GET })
     }
 
+    /// The thing it is about, if the path names one well.
+    pub(crate) fn resource_id(&self) -> Option<&str> {
+        self.resource.id.as_deref()
+    }
+
     /// Whether the answer is a refusal that belongs into the trail.
     pub(crate) fn is_refused_by(&self, problem: &Problem) -> bool {
         let status = problem.code.status();

@@ -6,10 +6,15 @@ use axum::{
 };
 use nodeyard_domain::{
     audit::{Action, Outcome},
-    connection::{Connection, ConnectionReason, ConnectionStatus},
+    connection::{Connection, ConnectionStatus, ManagedKey},
+    event,
+    observation::{FailureClass, ProviderFailure},
+    token::Scope,
 };
 use nodeyard_engine::{check, secrets::Secrets, store::ApiStore};
+use secrecy::SecretString;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::view::ConnectionView;
 use crate::{
@@ -21,14 +26,19 @@ use crate::{
     request::Origin,
 };
 
-/// The body has no fields; it may be left out.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Check {}
+/// What `POST /providers/{name}/check` takes; it may be left out.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Check {
+    /// An admin's word that the stored token is of the right project although its managed SSH key
+    /// is not there: the key is made again. Without it, only a server on record proves the project.
+    confirm_project: bool,
+}
 
 /// Check a connection's token now, and say how it is.
 #[utoipa::path(
     post, path = "/providers/{name}/check", tag = "providers", params(("name" = String, Path)),
+    request_body = inline(Option<Check>),
     responses((status = 200, description = "The connection as it is now", body = ConnectionView))
 )]
 pub async fn check_provider<P: Ports>(
@@ -38,11 +48,13 @@ pub async fn check_provider<P: Ports>(
     origin: Origin,
     OptionalJsonBody(body): OptionalJsonBody,
 ) -> Result<Json<ConnectionView>, Problem> {
-    let Check {} = parse(&body)?;
+    let Check { confirm_project } = parse(&body)?;
     let before = app.visible_connection(&caller, &name).await?;
-    let connection = app.check(before).await?;
+    let caller = if confirm_project { caller.require(Scope::Admin)? } else { caller };
+    let connection = app.check(&before, confirm_project).await?;
     let audit = app.audit(&caller, &origin, Action::ProviderCheck, &connection.name, Outcome::Done);
-    if !app.store.change_connection(&connection, &audit).await? {
+    let events = event::of_connection(&before, &connection, app.now());
+    if !app.store.change_connection(&connection, &events, &audit).await? {
         let detail = "The connection was changed meanwhile: check it again.";
         return Err(Problem::new(ApiCode::EditConflict, detail));
     }
@@ -56,29 +68,38 @@ pub async fn check_provider<P: Ports>(
 impl<P: Ports> App<P> {
     /// A provider that does not answer says nothing about the connection: that is the caller's
     /// problem and changes nothing.
-    async fn check(&self, connection: Connection) -> Result<Connection, Problem> {
-        let token = self.secrets.provider_token(&connection.name, true).await?;
-        let judged = match &connection.key {
-            Some(key) => self.judge_known(&connection.name, key, &token).await,
-            None => self.judge_new(&connection.name, &token).await,
-        };
-        let now = self.now();
-        let refused = |connection, status, reason| {
-            Ok(Connection { status, reason: Some(reason), checked_at: now, ..connection })
-        };
-        match judged {
+    async fn check(&self, before: &Connection, confirmed: bool) -> Result<Connection, Problem> {
+        let token = self.secrets.provider_token(&before.name, true).await?;
+        let Some(key) = &before.key else { return self.check_new(before, &token).await };
+        let mut seen = self.examine(before, key, &token).await?;
+        if confirmed && matches!(&seen, Ok(report) if !report.sees_marker) {
+            let name = ManagedKey::name(&self.settings.deployment, &before.name, key.version);
+            seen = check::remake(&self.provider, &token, &name, key).await;
+        }
+        match seen {
+            Err(failure) if failure.class != FailureClass::Unauthorized => {
+                Err(Problem::of_provider(&failure))
+            }
+            told => Ok(before.judged(told, self.now())),
+        }
+    }
+
+    /// A connection whose token has never written: it may by now.
+    async fn check_new(
+        &self,
+        before: &Connection,
+        token: &SecretString,
+    ) -> Result<Connection, Problem> {
+        match self.judge_new(&before.name, token).await {
             Ok(judged) => {
-                let connection = check::judge(&connection, Ok(judged.report.clone()), now);
+                let connection = before.judged(Ok(judged.report.clone()), self.now());
                 self.keep_key(&connection, &judged).await?;
                 Ok(connection)
             }
             Err(problem) if problem.code == ApiCode::ProviderTokenRejected => {
-                let reason = ConnectionReason::Unauthorized;
-                refused(connection, ConnectionStatus::Disconnected, reason)
-            }
-            Err(problem) if problem.code == ApiCode::DifferentProject => {
-                let reason = ConnectionReason::MarkerMissing;
-                refused(connection, ConnectionStatus::Degraded, reason)
+                let refused =
+                    ProviderFailure::new(FailureClass::Unauthorized, "unauthorized", "refused");
+                Ok(before.judged(Err(refused), self.now()))
             }
             Err(problem) => Err(problem),
         }

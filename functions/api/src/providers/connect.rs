@@ -9,14 +9,12 @@ use axum::{
 use http::{StatusCode, header};
 use nodeyard_domain::{
     audit::{Action, AuditEntry, Outcome},
-    connection::{
-        Connection, ConnectionName, ConnectionStatus, ManagedKey, Permission, ProviderKind,
-    },
+    connection::{Connection, ConnectionName, ConnectionStatus, Permission, ProviderKind},
+    event,
     job::{JobState, ParkReason},
     wake::WakeReason,
 };
 use nodeyard_engine::{
-    check,
     secrets::Secrets,
     store::{ApiStore, JobFilter, JobStore, PageRequest},
 };
@@ -91,8 +89,10 @@ pub async fn put_provider<P: Ports>(
         None => Action::ProviderConnect,
     };
     origin.notes.action(action);
-    let marker = known.as_ref().and_then(|connection| connection.key.as_ref());
-    let judged = app.judge(&wanted, marker).await?;
+    let judged = match known.as_ref().map(|known| (known, known.key.as_ref())) {
+        Some((known, Some(key))) => app.judge_known(known, key, &wanted.token).await?,
+        _ => app.judge_new(&wanted.name, &wanted.token).await?,
+    };
     let audit = app.audit(&caller, &origin, action, &wanted.name, Outcome::Done);
     let connection = app.keep(&wanted, known.as_ref(), &judged, &audit).await?;
     app.catalogues.forget(&connection.name);
@@ -140,18 +140,6 @@ fn parse_wanted(name: &str, new: NewConnection) -> Result<Wanted, Problem> {
 }
 
 impl<P: Ports> App<P> {
-    async fn judge(&self, wanted: &Wanted, marker: Option<&ManagedKey>) -> Result<Judged, Problem> {
-        let Some(marker) = marker else { return self.judge_new(&wanted.name, &wanted.token).await };
-        let judged = self.judge_known(&wanted.name, marker, &wanted.token).await?;
-        if judged.report.permission == Permission::ReadOnly {
-            // The stored one may be able to write; a worse one must not take its place.
-            let detail = "The token can only read; the old one stays.";
-            return Err(Problem::at("/token", ApiCode::TokenReadonly, detail)
-                .guided("Make a read-write API token in the provider's console."));
-        }
-        Ok(judged)
-    }
-
     /// Stores secrets first: a record never names a key or token that is not there.
     async fn keep(
         &self,
@@ -175,12 +163,17 @@ impl<P: Ports> App<P> {
             max_monthly: wanted.max_monthly,
             rate_budget: None,
             checked_at: now,
+            failed_checks: 0,
+            servers_seen: judged.servers,
+            drift: known.and_then(|known| known.drift.clone()),
             created_at: known.map_or(now, |known| known.created_at),
         };
-        let connection = check::judge(&connection, Ok(judged.report.clone()), now);
+        let fresh = connection.clone();
+        let connection = connection.judged(Ok(judged.report.clone()), now);
+        let events = event::of_connection(known.unwrap_or(&fresh), &connection, now);
         self.keep_key(&connection, judged).await?;
         self.secrets.put_provider_token(&wanted.name, &wanted.token).await?;
-        if !self.store.change_connection(&connection, audit).await? {
+        if !self.store.change_connection(&connection, &events, audit).await? {
             let detail = "The connection was changed meanwhile: send the token again.";
             return Err(Problem::new(ApiCode::EditConflict, detail));
         }

@@ -1,9 +1,13 @@
 //! What a live check of a token means for a connection. Nothing is stored here.
 
 use nodeyard_adapters::hetzner::key::new_key_pair;
-use nodeyard_domain::connection::{ConnectionName, ManagedKey, Permission};
+use nodeyard_domain::{
+    connection::{Connection, ConnectionName, ManagedKey, Permission},
+    observation::ProviderFailure,
+};
 use nodeyard_engine::{
-    provider::{ProviderCheck, TokenReport},
+    check::examine,
+    provider::{ProviderCheck, Survey, TokenReport},
     store::ApiStore,
 };
 use secrecy::SecretString;
@@ -20,38 +24,65 @@ const FIRST_KEY_VERSION: u32 = 1;
 /// A token that was judged, and the key pair that was made in the course of it.
 pub struct Judged {
     pub report: TokenReport,
+    /// All servers in the project, whosever they are.
+    pub servers: Option<u64>,
     /// The private half of a key that is new at the provider and nowhere else yet.
     pub private_key: Option<SecretString>,
 }
 
 impl<P: Ports> App<P> {
-    fn key_name(&self, connection: &ConnectionName, version: u32) -> String {
-        format!("nodeyard-{}-{connection}-{version}", self.settings.deployment)
+    /// What live calls show of a token of a connection that has its marker.
+    pub(super) async fn examine(
+        &self,
+        connection: &Connection,
+        key: &ManagedKey,
+        token: &SecretString,
+    ) -> Result<Result<TokenReport, ProviderFailure>, Problem> {
+        let (store, deployment) = (&self.store, &self.settings.deployment);
+        Ok(examine(store, &self.provider, deployment, token, connection, key).await?)
     }
 
-    /// Judges a token of a connection that has its marker: it must be of the same project.
+    /// Judges a token that is to take the place of another: it must be of the same project, and
+    /// have shown that it may write.
     ///
     /// # Errors
-    /// `provider_token_rejected`, `different_project`, `provider_unavailable`.
+    /// `provider_token_rejected`, `different_project`, `token_readonly`, `provider_unavailable`.
     pub(super) async fn judge_known(
         &self,
-        name: &ConnectionName,
+        connection: &Connection,
         key: &ManagedKey,
         token: &SecretString,
     ) -> Result<Judged, Problem> {
-        let key_name = self.key_name(name, key.version);
-        let report = self
-            .provider
-            .check_token(token, &key_name, &key.public_key, Some(key))
-            .await
-            .map_err(|failure| Problem::of_provider(&failure))?;
+        let report = self.examine(connection, key, token).await?;
+        let report = report.map_err(|failure| Problem::of_provider(&failure))?;
         if !report.sees_marker {
             let detail = "The token does not see the SSH key of this connection.";
             return Err(Problem::at("/token", ApiCode::DifferentProject, detail).guided(
                 "Take a token of the same project, or connect the other project under another name.",
             ));
         }
-        Ok(Judged { report, private_key: None })
+        match report.permission {
+            Permission::ReadWrite => {
+                let servers = self.survey(token).await?.servers;
+                Ok(Judged { report, servers, private_key: None })
+            }
+            // The stored one may be able to write; a worse one must not take its place.
+            Permission::ReadOnly => {
+                let detail = "The token can only read; the old one stays.";
+                Err(Problem::at("/token", ApiCode::TokenReadonly, detail)
+                    .guided("Make a read-write API token in the provider's console."))
+            }
+            Permission::Unknown => {
+                let detail = "The token was not seen to write; the old one stays.";
+                Err(Problem::new(ApiCode::ProviderUnavailable, detail)
+                    .guided("Check the provider's status page, then send the token again."))
+            }
+        }
+    }
+
+    async fn survey(&self, token: &SecretString) -> Result<Survey, Problem> {
+        let survey = self.provider.survey(token, &self.settings.deployment).await;
+        survey.map_err(|failure| Problem::of_provider(&failure))
     }
 
     /// Judges a token of a connection without a marker: its project must be nobody else's. The
@@ -66,7 +97,7 @@ impl<P: Ports> App<P> {
     ) -> Result<Judged, Problem> {
         for other in self.store.connections().await? {
             let Some(key) = other.key.as_ref().filter(|_| other.name != *name) else { continue };
-            let key_name = self.key_name(&other.name, key.version);
+            let key_name = ManagedKey::name(&self.settings.deployment, &other.name, key.version);
             // A write to the other's key with what it already has: harmless, and the proof.
             let report = self
                 .provider
@@ -79,7 +110,13 @@ impl<P: Ports> App<P> {
                     .guided("Use one project for one connection."));
             }
         }
-        let key_name = self.key_name(name, FIRST_KEY_VERSION);
+        let survey = self.survey(token).await?;
+        if let Some(other) = survey.other_deployment {
+            let detail = format!("The project has servers of the Nodeyard deployment {other:?}.");
+            return Err(Problem::new(ApiCode::ProjectAlreadyConnected, detail)
+                .guided("Use one project for one deployment."));
+        }
+        let key_name = ManagedKey::name(&self.settings.deployment, name, FIRST_KEY_VERSION);
         let (private, public) = new_key_pair(&key_name).map_err(|error| {
             tracing::error!(%error, "no key pair");
             Problem::new(ApiCode::InternalError, "No SSH key could be made; try again.")
@@ -95,6 +132,6 @@ impl<P: Ports> App<P> {
             key.version = FIRST_KEY_VERSION;
         }
         let private_key = report.key.is_some().then_some(private);
-        Ok(Judged { report, private_key })
+        Ok(Judged { report, servers: survey.servers, private_key })
     }
 }

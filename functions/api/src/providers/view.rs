@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use nodeyard_domain::{
-    connection::{Connection, ConnectionReason, ConnectionStatus, Permission},
+    connection::{Connection, ConnectionReason, ConnectionStatus, NOTHING_CONNECTED, Permission},
     spec::IMAGES,
 };
-use nodeyard_engine::provider::{Catalogue, Offer};
+use nodeyard_engine::provider::Offer;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::names;
+use crate::{catalogue::ReadCatalogue, names};
 
 /// What can be done with a provider's nodes.
 const CAPABILITIES: &[&str] = &["servers", "catalog", "prices", "stock", "managed_ssh_key"];
@@ -37,9 +37,6 @@ pub struct KindView {
     #[schema(value_type = Vec<String>)]
     capabilities: &'static [&'static str],
 }
-
-const NOTHING_CONNECTED: &str = "Make a read-write API token in a Hetzner Cloud project of its own, \
-    then PUT /providers/{name} with {\"provider\": \"hetzner\", \"token\": \"…\"}.";
 
 impl ProvidersView {
     pub fn of(connections: &[Connection]) -> Self {
@@ -77,6 +74,11 @@ pub struct ConnectionView {
     rate_budget: Option<RateBudgetView>,
     /// The SSH key that Nodeyard manages in the project.
     ssh_key: Option<ManagedKeyView>,
+    /// All servers in the project, whosever they are, when a token was stored last.
+    servers_seen: Option<u64>,
+    /// How an answer of the provider differs from what it documents, as the last scheduled check
+    /// heard it. It stops nothing.
+    api_drift: Option<String>,
     max_nodes: Option<u32>,
     /// Net, a month, in the project's currency.
     max_monthly: Option<f64>,
@@ -131,6 +133,8 @@ impl From<&Connection> for ConnectionView {
                 version: key.version,
                 fingerprint: key.fingerprint.clone(),
             }),
+            servers_seen: connection.servers_seen,
+            api_drift: connection.drift.clone(),
             max_nodes: connection.max_nodes,
             max_monthly: connection.max_monthly,
             checked_at: connection.checked_at,
@@ -148,6 +152,10 @@ impl From<&Connection> for ConnectionView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Catalogue)]
 pub struct CatalogueView {
+    /// When it was read from the provider, and how many seconds ago.
+    #[schema(value_type = String, format = DateTime)]
+    read_at: Timestamp,
+    age_secs: i64,
     /// ISO 4217.
     currency: String,
     offers: Vec<OfferView>,
@@ -171,6 +179,9 @@ pub struct OfferView {
     /// In stock now.
     available: bool,
     deprecated: bool,
+    /// From when on a deprecated one cannot be bought any more, if the provider says.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    unavailable_after: Option<Timestamp>,
     /// Net, without the Primary IPv4.
     monthly_net: Option<f64>,
 }
@@ -186,15 +197,19 @@ impl From<&Offer> for OfferView {
             disk_gb: offer.disk_gb,
             available: offer.available,
             deprecated: offer.deprecated,
+            unavailable_after: offer.unavailable_after,
             monthly_net: offer.monthly_net,
         }
     }
 }
 
-impl From<&Catalogue> for CatalogueView {
-    fn from(catalogue: &Catalogue) -> Self {
+impl CatalogueView {
+    pub fn of(read: &ReadCatalogue, now: Timestamp) -> Self {
+        let catalogue = &read.catalogue;
         let known = |image: &&String| IMAGES.contains(&image.as_str());
         Self {
+            read_at: read.read_at,
+            age_secs: now.duration_since(read.read_at).as_secs().max(0),
             currency: catalogue.currency.clone(),
             offers: catalogue.offers.iter().map(OfferView::from).collect(),
             locations: catalogue.locations.clone(),

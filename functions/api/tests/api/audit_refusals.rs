@@ -58,6 +58,9 @@ async fn a_stranger_is_in_the_trail_whatever_the_route() {
     assert!(routes >= 24, "{routes}");
 }
 
+/// Token, method, path and body; status and code, action and resource id.
+type Row<'a> = (&'a str, &'a str, &'a str, Value, (u16, &'a str), Action, Option<&'a str>);
+
 #[tokio::test]
 async fn each_kind_of_refusal_of_each_change() {
     let world = World::connected().await;
@@ -78,7 +81,7 @@ async fn each_kind_of_refusal_of_each_change() {
     let ci = json!({"name": "ci", "scopes": ["read"]});
     let (a, r, o) = ("ny_admin", "ny_reader", "ny_other");
     #[rustfmt::skip]
-    let table: Vec<(&str, &str, &str, Value, (u16, &str), Action, Option<&str>)> = vec![
+    let table: Vec<Row<'_>> = vec![
         (r, "POST", "/nodes", none.clone(), (403, "forbidden"), Action::NodeCreate, None),
         (a, "POST", "/nodes", json!({"host": "x"}), (400, "acquisition_mode_unsupported"), Action::NodeCreate, None),
         (a, "POST", "/nodes?x=1", none.clone(), (400, "invalid_query"), Action::NodeCreate, None),

@@ -7,7 +7,7 @@ use tower::ServiceExt as _;
 use crate::support::{World, answer::Answer};
 
 async fn invoke(world: &World, event: Value) -> Answer {
-    let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+    let request = nodeyard_api::gateway::request(event).unwrap();
     Answer::read(world.router().oneshot(request).await.unwrap()).await
 }
 

@@ -1,11 +1,12 @@
 use nodeyard_domain::{
     job::{JobState, ParkReason},
+    orphan::Resource,
     token::Scope,
     wake::WakeReason,
 };
 use serde_json::json;
 
-use crate::support::World;
+use crate::{providers_check::server, support::World};
 
 #[tokio::test]
 async fn connects_a_project() {
@@ -84,6 +85,32 @@ async fn a_token_of_another_project_is_refused() {
     let answer = world.refused(world.request("PUT", "/providers/main").json(body)).await;
     assert_eq!((answer.status, answer.code()), (422, "different_project"));
     assert_eq!(world.cloud.key_names().len(), 1, "no litter in the other project");
+}
+
+#[tokio::test]
+async fn a_token_that_was_not_seen_to_write_takes_no_others_place() {
+    let world = World::connected().await;
+    let body = json!({"provider": "hetzner", "token": "later:p1"});
+    let answer = world.refused(world.request("PUT", "/providers/main").json(body)).await;
+    assert_eq!((answer.status, answer.code()), (503, "provider_unavailable"));
+    assert_eq!(world.provider_token("main").await.as_deref(), Some("rw:p1"));
+}
+
+#[tokio::test]
+async fn a_project_with_servers_of_another_deployment_is_refused() {
+    let world = World::new().await;
+    world.cloud.put(server(7, "production"));
+    let body = json!({"provider": "hetzner", "token": "rw:p1"});
+    let answer = world.refused(world.request("PUT", "/providers/main").json(body)).await;
+    assert_eq!((answer.status, answer.code()), (409, "project_already_connected"));
+    assert!(answer.text.contains("production"), "{}", answer.text);
+    assert!(world.cloud.key_names().is_empty(), "nothing was made there");
+    // Our own, of a table that was lost, and other people's are no reason.
+    for thing in [server(7, "test"), Resource { labels: Default::default(), ..server(8, "") }] {
+        world.cloud.put(thing);
+    }
+    let answer = world.connect("main", "rw:p1").await;
+    assert_eq!((answer.status, &answer.json["servers_seen"]), (201, &json!(2)));
 }
 
 #[tokio::test]

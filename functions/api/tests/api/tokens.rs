@@ -1,5 +1,5 @@
 use nodeyard_domain::token::Scope;
-use nodeyard_engine::store::ApiStore;
+use nodeyard_engine::{Clock as _, store::ApiStore};
 use serde_json::{Value, json};
 
 use crate::support::{BOOTSTRAP, World, request::Request};
@@ -18,6 +18,7 @@ async fn the_bootstrap_secret_makes_the_first_admin_and_nothing_else() {
     for body in [
         json!({"name": "first", "scopes": ["read", "operate"]}),
         json!({"name": "first", "scopes": ["admin"], "connections": ["main"]}),
+        json!({"name": "first", "scopes": ["admin"], "expires_at": "2099-01-01T00:00:00Z"}),
     ] {
         let answer = world.refused(post(&world, BOOTSTRAP, body)).await;
         assert_eq!((answer.status, answer.code()), (400, "invalid_body"));
@@ -50,6 +51,42 @@ async fn an_admin_makes_lists_and_deletes_tokens() {
     assert_eq!((answer.status, answer.code()), (401, "invalid_token"));
     assert_eq!(world.refused(world.request("DELETE", path)).await.code(), "not_found");
     assert_eq!(world.refused(world.request("DELETE", "/tokens/7")).await.code(), "not_found");
+}
+
+#[tokio::test]
+async fn a_token_is_refused_from_the_second_it_expires() {
+    let world = World::new().await;
+    let expires = world.clock.now() + jiff::SignedDuration::from_secs(60);
+    let body = json!({"name": "ci", "scopes": ["admin"], "expires_at": expires.to_string()});
+    let made = world.post("/tokens", body).await;
+    assert_eq!((made.status, &made.json["expires_at"]), (201, &json!(expires.to_string())));
+    let secret = made.json["secret"].as_str().unwrap();
+    let asked = async || world.request("GET", "/jobs").token(secret).send().await.status;
+    world.clock.advance(jiff::SignedDuration::from_secs(59));
+    assert_eq!(asked().await, 200);
+    world.clock.advance(jiff::SignedDuration::from_secs(1));
+    let answer = world.refused(world.request("GET", "/jobs").token(secret)).await;
+    assert_eq!((answer.status, answer.code()), (401, "token_expired"));
+    let answer =
+        world.refused(post(&world, secret, json!({"name": "x", "scopes": ["read"]}))).await;
+    assert_eq!((answer.status, answer.code()), (401, "token_expired"));
+
+    for bad in [json!(expires.to_string()), json!("tomorrow"), json!(7)] {
+        let body = json!({"name": "ci", "scopes": ["read"], "expires_at": bad});
+        let answer = world.refused(post(&world, "ny_admin", body)).await;
+        assert_eq!((answer.status, answer.code()), (400, "invalid_body"), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_expires_does_not_keep_the_door_open() {
+    let world = World::new().await;
+    let expires = world.clock.now() + jiff::SignedDuration::from_secs(3600);
+    let body = json!({"name": "b", "scopes": ["admin"], "expires_at": expires.to_string()});
+    assert_eq!(world.post("/tokens", body).await.status, 201);
+    let lasting = world.token_id("admin").await;
+    let request = world.request("DELETE", &format!("/tokens/{lasting}"));
+    assert_eq!(world.refused(request).await.code(), "last_admin_token");
 }
 
 #[tokio::test]

@@ -158,8 +158,23 @@ impl Standing {
 
     /// The ids of the nodes that are ready.
     pub fn ready(&self) -> Vec<String> {
-        let ready = self.nodes.iter().filter(|node| node.status == "ready");
-        ready.map(|node| node.id.clone()).collect()
+        self.nodes_that_are("ready")
+    }
+
+    /// The ids of the nodes that are released.
+    pub fn released(&self) -> Vec<String> {
+        self.nodes_that_are("released")
+    }
+
+    fn nodes_that_are(&self, status: &str) -> Vec<String> {
+        let such = self.nodes.iter().filter(|node| node.status == status);
+        such.map(|node| node.id.clone()).collect()
+    }
+
+    /// The ids of the jobs that have failed.
+    pub fn failed_jobs(&self) -> Vec<String> {
+        let failed = self.jobs.iter().filter(|job| job.state == "failed");
+        failed.map(|job| job.id.clone()).collect()
     }
 
     /// Attempts at creating a server, by node.

@@ -8,6 +8,7 @@ pub mod fleet;
 mod judge;
 mod plan;
 mod storm;
+mod subscriber;
 mod verdict;
 mod victims;
 mod weather;
@@ -28,6 +29,7 @@ use crate::workspace::Workspace;
 use fleet::{Member, Noted, Standing};
 use plan::Plan;
 use storm::Storm;
+use subscriber::Subscriber;
 use verdict::Verdict;
 
 /// Time between two looks at all jobs.
@@ -39,8 +41,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Something was doubled, left over or stuck, or the drill could not be done.
 pub async fn chaos(workspace: &Workspace, options: &ChaosOptions, report: Report) -> Result<()> {
     let seed = options.seed.map_or_else(Dice::seed, Ok)?;
-    let stack =
-        StackOptions { stack: options.stack.clone(), backing: options.backing, task_image: None };
+    let stack = StackOptions::of(options.stack.clone(), options.backing);
     let verdict = with_stack(workspace, &stack, report, async |bench| {
         report.line(format!("seed {seed}"));
         play(bench, options.acquisitions, Plan::of(options.short), Dice::new(seed)).await
@@ -51,6 +52,7 @@ pub async fn chaos(workspace: &Workspace, options: &ChaosOptions, report: Report
 }
 
 async fn play(bench: &Bench, acquisitions: u32, plan: Plan, dice: Dice) -> Result<Verdict> {
+    let mut subscriber = Subscriber::listen(bench).await?;
     let mut storm = Storm::new(bench, plan, dice)?;
     let mut members = vec![storm.kill_during_a_create(&name(1)).await?];
     storm.lose_answers_of_creates(acquisitions - 1).await?;
@@ -75,10 +77,11 @@ async fn play(bench: &Bench, acquisitions: u32, plan: Plan, dice: Dice) -> Resul
     let duplicates = judge::duplicates(&journal, &end.attempts(), weather::LATE_SECS);
     let mut stuck = calm.stuck();
     stuck.extend(end.stuck());
+    let events = subscriber.wrong(&calm, &end).await?;
     tell_losses(bench, &journal);
     tell_busy(bench);
     tell_recovery(bench, &storm, &members).await?;
-    for line in duplicates.iter().chain(&orphans).chain(&stuck) {
+    for line in duplicates.iter().chain(&orphans).chain(&stuck).chain(&events) {
         bench.report.line(format!("WRONG: {line}"));
     }
     Ok(Verdict {
@@ -88,6 +91,7 @@ async fn play(bench: &Bench, acquisitions: u32, plan: Plan, dice: Dice) -> Resul
         duplicates: duplicates.len(),
         orphans: orphans.len(),
         stuck: stuck.len(),
+        wrong_events: events.len(),
         over_the_limit: journal.iter().filter(|entry| entry.is_over_the_limit()).count(),
     })
 }

@@ -17,6 +17,8 @@ pub struct Verdict {
     pub orphans: usize,
     /// Jobs and nodes that came to no end, or to one without a reason.
     pub stuck: usize,
+    /// Events that nobody was told, or that were made up.
+    pub wrong_events: usize,
     /// Requests answered 429 that were not meant to be.
     pub over_the_limit: usize,
 }
@@ -24,7 +26,7 @@ pub struct Verdict {
 impl Verdict {
     /// Whether nothing is wrong.
     pub fn holds(&self) -> bool {
-        self.duplicates + self.orphans + self.stuck + self.over_the_limit == 0
+        self.duplicates + self.orphans + self.stuck + self.wrong_events + self.over_the_limit == 0
     }
 }
 
@@ -40,6 +42,9 @@ impl fmt::Display for Verdict {
             self.orphans,
             self.stuck
         )?;
+        if self.wrong_events > 0 {
+            write!(out, ", {} events missing or made up", self.wrong_events)?;
+        }
         match self.over_the_limit {
             0 => Ok(()),
             calls => write!(out, ", {calls} over the rate limit"),
@@ -60,6 +65,7 @@ mod tests {
             duplicates: 0,
             orphans: 0,
             stuck: 0,
+            wrong_events: 0,
             over_the_limit: 0,
         };
         let line =
@@ -70,6 +76,7 @@ mod tests {
             Verdict { duplicates: 1, ..fine },
             Verdict { orphans: 1, ..fine },
             Verdict { stuck: 1, ..fine },
+            Verdict { wrong_events: 1, ..fine },
             Verdict { over_the_limit: 1, ..fine },
         ] {
             assert!(!wrong.holds() && wrong.to_string() != line, "{wrong}");

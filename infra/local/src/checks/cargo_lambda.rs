@@ -32,8 +32,7 @@ const STRAY_WAKE: &str = r#"{"job_id":"job-00000000000000000000000000000001","re
 /// # Errors
 /// A function did not answer as it should.
 pub async fn check(workspace: &Workspace, venv: &Venv, report: Report) -> Result<()> {
-    let options =
-        StackOptions { stack: STACK.to_owned(), backing: BackingKind::None, task_image: None };
+    let options = StackOptions::of(STACK.to_owned(), BackingKind::None);
     let outcome = unless_interrupted(async {
         let state = stack::bring_up(workspace, &options, report).await?;
         run(workspace, venv, state, report).await

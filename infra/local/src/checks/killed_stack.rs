@@ -26,8 +26,7 @@ const RUN_SECS: u64 = 120;
 /// # Errors
 /// Something was left.
 pub async fn check(workspace: &Workspace, report: Report) -> Result<()> {
-    let options =
-        StackOptions { stack: STACK.to_owned(), backing: BackingKind::Auto, task_image: None };
+    let options = StackOptions::of(STACK.to_owned(), BackingKind::Auto);
     let outcome = unless_interrupted(async {
         let state = stack::bring_up(workspace, &options, report).await?;
         begin_a_node(&state).await?;

@@ -8,9 +8,11 @@ mod step;
 
 use std::time::Instant;
 
+use crate::canary;
 use crate::chaos;
 use crate::cli::{
-    BackingKind, ChaosOptions, DemoOptions, PeerOptions, SizesOptions, StackOptions, TestOptions,
+    BackingKind, CanaryOptions, ChaosOptions, DemoOptions, PeerOptions, SizesOptions, StackOptions,
+    TestOptions,
 };
 use crate::command::{on_path, run_aloud, run_quietly};
 use crate::demo;
@@ -71,6 +73,7 @@ async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) ->
             demo::demo(workspace, &demo_without_machines(), report).await
         }
         Action::Chaos => chaos::chaos(workspace, &short_chaos(), report).await,
+        Action::Canary => canary::check(workspace, &short_canary(), report).await,
         Action::Sizes => {
             let stack = "test-sizes".to_owned();
             let options = SizesOptions { stack, events: 50_000, output_mb: 20 };
@@ -94,6 +97,16 @@ async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) ->
     }
 }
 
+/// Everything but the machines.
+fn short_canary() -> CanaryOptions {
+    CanaryOptions {
+        stack: "test-canary".to_owned(),
+        backing: BackingKind::None,
+        log: "debug".to_owned(),
+        leak: false,
+    }
+}
+
 /// What about a minute allows, another one each time.
 fn short_chaos() -> ChaosOptions {
     ChaosOptions {
@@ -108,11 +121,7 @@ fn short_chaos() -> ChaosOptions {
 /// Functions, queue, table and simulator as deployed; only the machines are missing.
 fn demo_without_machines() -> DemoOptions {
     DemoOptions {
-        stack: StackOptions {
-            stack: "test".to_owned(),
-            backing: BackingKind::None,
-            task_image: None,
-        },
+        stack: StackOptions::of("test".to_owned(), BackingKind::None),
         nodes: 2,
         profile: "web".to_owned(),
         keep: false,

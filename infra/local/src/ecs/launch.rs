@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 
 use crate::command::on_path;
 use crate::error::{IoContext, Result};
+use crate::stack::PLANTED;
 
 /// Enough for Ansible, and within what any root may set.
 const PODMAN_LIMITS: &[&str] =
@@ -87,6 +88,9 @@ impl Launcher {
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
+        if let Ok(planted) = std::env::var(PLANTED) {
+            variables.insert(PLANTED.to_owned(), planted);
+        }
         let words = self.words(id, &mut variables, &scratch, arguments);
         let log = self.folder.join(format!("{id}.log"));
         let output = File::create(&log).at(&log)?;
@@ -172,10 +176,14 @@ impl Launcher {
     }
 }
 
-/// A short path: ssh's control sockets lie below it, and their paths may have
-/// only some hundred bytes.
+/// Where a task may write. A short path: ssh's control sockets lie below it, and their paths may
+/// have only some hundred bytes.
+pub fn scratch_of(id: &str) -> PathBuf {
+    std::env::temp_dir().join(name(id))
+}
+
 fn make_scratch(id: &str) -> Result<PathBuf> {
-    let scratch = std::env::temp_dir().join(name(id));
+    let scratch = scratch_of(id);
     std::fs::create_dir(&scratch).at(&scratch)?;
     std::fs::set_permissions(&scratch, Permissions::from_mode(0o700)).at(&scratch)?;
     Ok(scratch)

@@ -50,6 +50,11 @@ pub fn running_tasks(folder: &Path) -> Vec<Identity> {
     records(folder).into_iter().map(|(_, _, record)| record.process).collect()
 }
 
+/// The scratch folders of the tasks on record.
+pub fn running_scratches(folder: &Path) -> Vec<PathBuf> {
+    records(folder).into_iter().map(|(_, _, record)| record.scratch).collect()
+}
+
 /// Ends every task on record.
 pub async fn end_left_over_tasks(folder: &Path) {
     for (id, path, record) in records(folder) {

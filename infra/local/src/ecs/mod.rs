@@ -16,5 +16,6 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
-pub use left_over::{end_left_over_tasks, running_tasks};
+pub use launch::scratch_of;
+pub use left_over::{end_left_over_tasks, running_scratches, running_tasks};
 pub use serve::serve;

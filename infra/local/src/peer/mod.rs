@@ -79,8 +79,7 @@ pub struct Outcome {
 /// We left a server without an owner or did not acquire a node, or the comparison could not be made.
 pub async fn peer(workspace: &Workspace, options: &PeerOptions, report: Report) -> Result<()> {
     let venv = Venv::ensure(workspace, python::PEER, report).await?;
-    let stack =
-        StackOptions { stack: options.stack.clone(), backing: BackingKind::None, task_image: None };
+    let stack = StackOptions::of(options.stack.clone(), BackingKind::None);
     let table = with_stack(workspace, &stack, report, async |bench| {
         compare(workspace, &venv, bench, options.runs).await
     });

@@ -38,7 +38,7 @@ pub async fn deploy(
         format!("EcsEndpoint={}", state.ecs_url),
         "TaskImage=nodeyard-ansible-task".to_owned(),
         "RetainData=false".to_owned(),
-        "LogLevel=info".to_owned(),
+        format!("LogLevel={}", options.probe.log_level.as_deref().unwrap_or("info")),
     ];
     let mut arguments = vec![
         "deploy".to_owned(),

@@ -20,7 +20,9 @@ use crate::report::Report;
 use crate::state::StackState;
 use crate::workspace::Workspace;
 
+pub use deployment::DEPLOYMENT;
 pub use end::{end, nothing_is_left};
+pub use services::PLANTED;
 
 /// Brings a stack up and gives back what is needed to use it.
 ///

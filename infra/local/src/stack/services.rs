@@ -18,6 +18,8 @@ use crate::simulator::{OBSERVER_TOKEN, PROJECT, PROVIDER_TOKEN, Simulator};
 use crate::state::StackState;
 use crate::workspace::Workspace;
 
+/// Switches a planted defect on, in debug builds of the functions and the task.
+pub const PLANTED: &str = "NODEYARD_PLANTED";
 /// Where the emulator unpacks functions; goes with the stack.
 pub const EMULATOR_FOLDER: &str = "emulator";
 /// The emulator takes a second, the ECS endpoint less.
@@ -66,6 +68,9 @@ pub async fn start(
 
     let begun = Instant::now();
     let mut emulator = emulator(venv, &state.aws_url, aws_port, &emulator_folder);
+    if let Some(planted) = &options.probe.planted {
+        emulator.env(PLANTED, planted);
+    }
     let emulator = record(workspace, &mut state, "emulator", &mut emulator, &logs)?;
     let mut simulator = simulator(workspace, options, &state, simulator_port, aws_port);
     let simulator = record(workspace, &mut state, "simulator", &mut simulator, &logs)?;
@@ -169,6 +174,9 @@ fn ecs(
     }
     if let Some(image) = &options.task_image {
         command.args(["--image", image]);
+    }
+    if let Some(planted) = &options.probe.planted {
+        command.env(PLANTED, planted);
     }
     Ok(command)
 }

@@ -56,6 +56,21 @@ impl Environment {
         parts.map(str::to_owned).collect()
     }
 
+    /// What a parser of ours makes of the value; absent is none.
+    pub(super) fn parsed<T>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        match parse(&self.optional(name)?) {
+            Ok(parsed) => Some(parsed),
+            Err(wrong) => {
+                self.problems.push(format!("{name} cannot be read: {wrong}"));
+                None
+            }
+        }
+    }
+
     pub(super) fn cidrs(&mut self, name: &str) -> Vec<String> {
         let list = self.list(name);
         for wrong in list.iter().filter(|text| !is_cidr(text)) {

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{Connection, ConnectionName},
+    event::Event,
     id::{JobId, NodeId, TokenId},
     job::Job,
     node::Node,
@@ -27,7 +28,7 @@ use super::{
         job_partition, node_partition,
     },
     list::{Gatherer, List, Reader, Source, read_partition},
-    log_text,
+    log_text, outbox,
     row::{JobRow, NodeRow, item, read, value},
     table::Transacted,
     text::Text,
@@ -220,8 +221,16 @@ impl ApiStore for DynamoStore {
         self.table.write(Write::put(key, row)).await.map(|_| ())
     }
 
-    async fn change_connection(&self, connection: &Connection, audit: &AuditEntry) -> Result<bool> {
-        let writes = vec![connection_write(connection)?, audit::append(audit)?];
+    async fn change_connection(
+        &self,
+        connection: &Connection,
+        events: &[Event],
+        audit: &AuditEntry,
+    ) -> Result<bool> {
+        let mut writes = vec![connection_write(connection)?, audit::append(audit)?];
+        for event in events {
+            writes.push(outbox::post(event)?);
+        }
         Ok(self.table.transact(writes).await? == Transacted::Done)
     }
 

@@ -1,16 +1,21 @@
-//! What the indexes find: jobs and nodes that the sweep looks at, and jobs that share a poll.
+//! What the indexes find: jobs, nodes and events that the sweep looks at, and jobs that share a
+//! poll.
 
 use jiff::Timestamp;
 use nodeyard_domain::{
     connection::ConnectionName,
-    id::{JobId, NodeId},
+    id::{EventId, JobId, NodeId},
     node::{Node, NodeStatus},
 };
-use nodeyard_engine::store::{DueJob, StoreError};
+use nodeyard_engine::{
+    event::DueEvent,
+    store::{DueJob, StoreError},
+};
 
 use super::{
     change::text,
-    keys::{Item, Key, NODE_DUE_SHARD, due_shards, exact_seconds, read_seconds},
+    keys::{EVENT_DUE_SHARD, Item, Key, NODE_DUE_SHARD, due_shards, exact_seconds, read_seconds},
+    outbox::read_due,
     row::{NodeRow, read, text_of},
     table::Table,
 };
@@ -129,6 +134,29 @@ pub(super) async fn due_nodes(table: &Table, before: Timestamp, limit: usize) ->
         }
     }
     Ok(nodes)
+}
+
+/// Events as the table has them: the index may still show one that was sent by now.
+pub(super) async fn due_events(
+    table: &Table,
+    before: Timestamp,
+    limit: usize,
+) -> Result<Vec<DueEvent>> {
+    let mut found = Found::new(table, due(EVENT_DUE_SHARD), before);
+    let mut events = Vec::new();
+    while let Some(items) = found.next(limit - events.len()).await? {
+        for item in items {
+            let id: Option<EventId> =
+                text_of(&item, "pk").strip_prefix("EVENT#").and_then(|id| id.parse().ok());
+            let id = id.ok_or_else(|| stray(&item, "an event's name"))?;
+            let Some(item) = table.get(&Key::event(&id)).await? else { continue };
+            let event = read_due(item)?;
+            if event.due_at <= before {
+                events.push(event);
+            }
+        }
+    }
+    Ok(events)
 }
 
 fn job_of(item: &Item) -> Result<JobId> {

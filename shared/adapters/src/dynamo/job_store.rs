@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{Connection, ConnectionName},
+    event::{self, Event},
     id::{JobId, NodeId},
     job::Job,
     node::{Node, Server},
@@ -18,7 +19,7 @@ use super::{
     change::{Condition, Write, number, text},
     index,
     keys::{Item, Key, exact_seconds},
-    node_change,
+    node_change, outbox,
     row::{JobRow, NodeRow, child_expiry, is_rotation, item, read, unreadable, value},
     table::{Transacted, Wrote},
     text::Text,
@@ -35,6 +36,18 @@ impl DynamoStore {
         // A rotation stands at the place of a job.
         let found = found.filter(|item| !is_rotation(item));
         found.map(|item| read::<JobRow>(item).map(JobRow::into_job)).transpose()
+    }
+
+    /// A write with the events that it causes. False when its conditions do not hold.
+    pub(super) async fn write_and_post(&self, write: Write, events: &[Event]) -> Result<bool> {
+        if events.is_empty() {
+            return Ok(self.table.write(write).await?.is_done());
+        }
+        let mut writes = vec![write];
+        for event in events {
+            writes.push(outbox::post(event)?);
+        }
+        Ok(self.table.transact(writes).await? == Transacted::Done)
     }
 }
 
@@ -124,6 +137,9 @@ impl JobStore for DynamoStore {
             let (key, item) = timeline_item(&after.id, &writer, entry)?;
             writes.push(Write::put(key, item));
         }
+        for event in event::of_commit(before, &loaded.node, decision) {
+            writes.push(outbox::post(&event)?);
+        }
         Ok(match self.table.transact(writes).await? {
             Transacted::Done => Commit::Done,
             Transacted::Refused(_) => Commit::Lost,
@@ -142,15 +158,21 @@ impl JobStore for DynamoStore {
         Ok(self.table.transact(writes).await? == Transacted::Done)
     }
 
-    async fn keep_on_node(&self, node: &NodeId, server: &Server, now: Timestamp) -> Result<()> {
+    async fn keep_on_node(
+        &self,
+        node: &NodeId,
+        server: &Server,
+        now: Timestamp,
+    ) -> Result<Option<Event>> {
         let key = Key::node(node);
         for _ in 0..MAX_KEEPS {
             let Some(found) = self.table.get(&key).await? else {
                 return Err(unreadable(&key, &"a server came back for it, and it does not exist"));
             };
             let node = read::<NodeRow>(found)?.into_node();
-            if self.table.write(node_change::keep(&node, server, now)?).await?.is_done() {
-                return Ok(());
+            let (write, event) = node_change::keep(&node, server, now)?;
+            if self.write_and_post(write, event.as_slice()).await? {
+                return Ok(event);
             }
         }
         Err(StoreError::Unavailable("the node changed each time a server was kept on it".into()))
@@ -200,8 +222,8 @@ impl JobStore for DynamoStore {
         found.map(read_connection).transpose()
     }
 
-    async fn swap_connection(&self, connection: &Connection) -> Result<bool> {
-        Ok(self.table.write(connection_write(connection)?).await?.is_done())
+    async fn swap_connection(&self, connection: &Connection, events: &[Event]) -> Result<bool> {
+        self.write_and_post(connection_write(connection)?, events).await
     }
 }
 

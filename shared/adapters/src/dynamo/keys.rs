@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use nodeyard_domain::{
     connection::ConnectionName,
-    id::{JobId, NodeId},
+    id::{EventId, JobId, NodeId},
     orphan::OrphanId,
 };
 
@@ -16,6 +16,8 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 const DUE_SHARDS: u32 = 4;
 /// Where that index holds nodes: left-overs are few, so one partition does.
 pub(super) const NODE_DUE_SHARD: &str = "node-due#0";
+/// And where events: they are sent at once, so few wait.
+pub(super) const EVENT_DUE_SHARD: &str = "event-due#0";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
@@ -61,6 +63,10 @@ impl Key {
     pub(super) fn node_job(node: &NodeId, job: &JobId, created_at: Timestamp) -> Self {
         let place = list_place(created_at, job.as_str());
         Self::new(node_partition(node), format!("{NODE_JOB_PREFIX}{place}"))
+    }
+
+    pub(super) fn event(id: &EventId) -> Self {
+        Self::new(format!("EVENT#{id}"), "EVENT")
     }
 
     pub(super) fn connection(name: &ConnectionName) -> Self {
@@ -199,7 +205,9 @@ mod tests {
     #[test]
     fn every_job_is_in_a_shard_that_the_sweep_reads() {
         let shards: Vec<String> = due_shards().collect();
-        assert!(!shards.iter().any(|shard| shard == NODE_DUE_SHARD), "jobs and nodes do not mix");
+        for other in [NODE_DUE_SHARD, EVENT_DUE_SHARD] {
+            assert!(!shards.iter().any(|shard| shard == other), "jobs and {other} do not mix");
+        }
         for bits in 0..16 {
             assert!(shards.contains(&due_shard(&JobId::from_bits(bits))));
         }

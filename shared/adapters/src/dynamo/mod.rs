@@ -15,13 +15,14 @@
 //! | that an admin token was stored | `MARKER` | `FIRST_ADMIN` | for ever |
 //! | orphan | `ORPHAN` | `<kind>-<id>@<connection>` | while it is seen |
 //! | the orphan check's own record | `MARKER` | `ORPHAN_CHECK` | for ever |
+//! | event that waits to be sent | `EVENT#<id>` | `EVENT` | until it is sent |
 //! | idempotency record | `IDEM#<hash>` | `IDEM` | 120 days |
 //! | audit entry | `AUDIT` | `E#<time>#<hash of the entry>` | 120 days |
 //!
 //! Index `due` (`due_shard`, `due_at`): jobs that have not ended, at the time the sweep has to look
 //! at them, in epoch seconds with nine decimals (exact, so that a stamp can be conditional on it);
 //! in a shard of their own, free nodes that something is left behind of, at the time of their next
-//! release. Index `polls` (`poll_of`, `poll_at`): jobs whose next effect is a shared poll, by
+//! release; in another, events at the time they are to be sent. Index `polls` (`poll_of`, `poll_at`): jobs whose next effect is a shared poll, by
 //! connection. Index `list` (`list_pk`, `list_sk`): jobs and nodes by time of acceptance. All are
 //! eventually consistent; everything a worker decides on is read from the table, consistently.
 //!
@@ -42,6 +43,7 @@ mod list;
 mod log_text;
 mod node_change;
 mod orphan_store;
+mod outbox;
 mod pace;
 mod rotation;
 mod row;

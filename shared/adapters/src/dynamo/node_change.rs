@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use nodeyard_domain::{
+    event::{self, Event},
     id::JobId,
     node::{Node, NodeChange, NodeStatus, Server},
 };
@@ -62,16 +63,23 @@ pub(super) fn write(
 }
 
 /// The update of a node that a server came back for too late: it is left behind.
-pub(super) fn keep(node: &Node, server: &Server, now: Timestamp) -> Result<Write, StoreError> {
+/// The event that goes with it, if the node was not left behind before.
+pub(super) fn keep(
+    node: &Node,
+    server: &Server,
+    now: Timestamp,
+) -> Result<(Write, Option<Event>), StoreError> {
     let key = Key::node(&node.id);
     let mut after = node.clone();
+    after.server = Some(server.clone());
     after.enter(NodeStatus::CleanupPending, now);
+    after.updated_at = now;
     let write = Write::update(key.clone())
         .require(Condition::Exists)
         .set("server", value(&key, &Text(server))?)
         .set("updated_at", value(&key, &now)?);
-    let write = set_status(write, &after, now)?;
-    Ok(show(as_loaded(write, node), &after))
+    let write = show(as_loaded(set_status(write, &after, now)?, node), &after);
+    Ok((write, event::of_left_server(node, &after, server)))
 }
 
 /// Takes a node out of what the sweep looks at.
@@ -93,14 +101,18 @@ fn set_status(write: Write, after: &Node, now: Timestamp) -> Result<Write, Store
 }
 
 /// What the node's time and place in the sweep's index are worked out from is as it was loaded:
-/// whose the node is, and how often it was left behind (each time raises the number).
+/// whose the node is, and how often it was left behind (each time raises the number). So is its
+/// status: what is told of the change is worked out from that.
 fn as_loaded(write: Write, node: &Node) -> Write {
     let tries = Condition::Is("cleanup_tries", number(node.cleanup_tries));
     let tries = match node.cleanup_tries {
         0 => Condition::Any(vec![Condition::Absent("cleanup_tries"), tries]),
         _ => tries,
     };
-    write.require(Condition::same("open_job", id(&node.open_job))).require(tries)
+    write
+        .require(Condition::same("open_job", id(&node.open_job)))
+        .require(Condition::Is("status", text(node.status.as_str())))
+        .require(tries)
 }
 
 fn show(write: Write, after: &Node) -> Write {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use nodeyard_domain::{
+    event::Event,
     id::NodeId,
     node::{NodeStatus, Server},
     orphan::{Orphan, OrphanId, OrphanState},
@@ -37,6 +38,12 @@ fn read_orphan(item: Item) -> Result<Orphan> {
     read::<OrphanRow>(item).map(|row| row.orphan.0)
 }
 
+fn orphan_write(orphan: &Orphan) -> Result<Write> {
+    let key = Key::orphan(&orphan.id);
+    let row = OrphanRow { orphan: Text(orphan.clone()) };
+    Ok(Write::put(key.clone(), item(&key, &row)?))
+}
+
 impl OrphanStore for DynamoStore {
     async fn orphans(&self) -> Result<Vec<Orphan>> {
         let items = read_partition(&self.table, ORPHANS).await?;
@@ -48,9 +55,15 @@ impl OrphanStore for DynamoStore {
     }
 
     async fn put_orphan(&self, orphan: &Orphan) -> Result<()> {
-        let key = Key::orphan(&orphan.id);
-        let row = OrphanRow { orphan: Text(orphan.clone()) };
-        self.table.write(Write::put(key.clone(), item(&key, &row)?)).await.map(|_| ())
+        self.table.write(orphan_write(orphan)?).await.map(|_| ())
+    }
+
+    async fn put_new_orphan(&self, orphan: &Orphan, found: &Event) -> Result<()> {
+        let new = orphan_write(orphan)?.require(Condition::New);
+        if self.write_and_post(new, std::slice::from_ref(found)).await? {
+            return Ok(());
+        }
+        self.put_orphan(orphan).await
     }
 
     async fn forget_orphan(&self, id: &OrphanId) -> Result<()> {
@@ -85,8 +98,8 @@ impl OrphanStore for DynamoStore {
         }
         let gone = NodeStatus::ALL.iter().filter(|status| status.is_gone());
         let gone = gone.map(|status| text(status.as_str())).collect();
-        let write =
-            node_change::keep(&node, server, now)?.require(Condition::OneOf("status", gone));
-        Ok(self.table.write(write).await?.is_done())
+        let (write, event) = node_change::keep(&node, server, now)?;
+        let write = write.require(Condition::OneOf("status", gone));
+        self.write_and_post(write, event.as_slice()).await
     }
 }

@@ -42,8 +42,21 @@ pub(super) fn item(key: &Key, row: &impl Serialize) -> Result<Item, StoreError> 
 
 pub(super) fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
     let name = name_of(&item);
+    if !item.values().all(is_known) {
+        let reason = "an attribute has a type that is not known".to_owned();
+        return Err(StoreError::Unreadable { key: name, reason });
+    }
     serde_dynamo::from_item(item)
         .map_err(|error| StoreError::Unreadable { key: name, reason: error.to_string() })
+}
+
+/// `serde_dynamo` panics on types that the SDK does not know.
+fn is_known(value: &AttributeValue) -> bool {
+    match value {
+        AttributeValue::L(items) => items.iter().all(is_known),
+        AttributeValue::M(members) => members.values().all(is_known),
+        other => !other.is_unknown(),
+    }
 }
 
 pub(super) fn unreadable(key: &Key, reason: &impl ToString) -> StoreError {

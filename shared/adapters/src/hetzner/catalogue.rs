@@ -59,6 +59,7 @@ fn offers(server_type: TypeView) -> Vec<Offer> {
             memory_gb: server_type.memory.unwrap_or_default(),
             disk_gb: server_type.disk.unwrap_or_default() as u64,
             available: location.available.unwrap_or(false),
+            unavailable_after: location.unavailable_after(),
             deprecated: location.deprecation.as_ref().is_some_and(|value| !value.is_null()),
         })
         .collect()

@@ -7,9 +7,11 @@
 //! Must not: repeat a write, decide what a job does next, or let a token, a key or user data
 //! reach a log or an error.
 
+mod alarm;
 mod catalogue;
 mod check;
 pub mod drift;
+mod echo;
 mod failure;
 mod group;
 mod inventory;
@@ -22,6 +24,7 @@ mod remains;
 mod request;
 mod server;
 mod session;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -31,14 +34,14 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use nodeyard_domain::{
     connection::{Connection, ConnectionName, ManagedKey},
     id::NodeId,
-    observation::ProviderFailure,
+    observation::{FailureClass, ProviderFailure},
     pace::SeenRate,
 };
 use nodeyard_engine::{
     Clock,
     provider::{
         ACTIONS_PER_CALL, ActionState, Catalogue, CreateServer, CreatedServer, FoundServer,
-        KeyUpload, Lookup, NODES_PER_LISTING, Provider, ProviderCheck, Remains, TokenReport,
+        KeyUpload, Lookup, NODES_PER_LISTING, Provider, ProviderCheck, Remains, Survey, TokenReport,
     },
     secrets::Secrets,
 };
@@ -48,7 +51,7 @@ pub use self::transport::EndpointError;
 use self::{
     rates::Rates,
     session::{Line, Session},
-    transport::Transport,
+    transport::{Call, Transport},
 };
 use crate::clock::WallClock;
 
@@ -89,6 +92,14 @@ impl<S: Secrets> HetznerProvider<S> {
         clock: Arc<dyn Clock>,
     ) -> std::result::Result<Self, EndpointError> {
         Ok(Self { transport: Transport::new(endpoint)?, secrets, rates: Rates::new(clock) })
+    }
+
+    /// From now on each answer is held against the strict model of its kind: see
+    /// [`ProviderCheck::take_drift`]. It costs the time to read each body once more.
+    #[must_use]
+    pub fn with_drift_alarm(mut self) -> Self {
+        self.transport.listen();
+        self
     }
 
     /// Opens calls with the connection's stored token; `calls` is how many are needed.
@@ -209,6 +220,24 @@ impl<S: Secrets> ProviderCheck for HetznerProvider<S> {
     ) -> Result<TokenReport> {
         let mut line = Line::new(&self.transport, token.clone(), check::CALLS);
         check::check_token(&mut line, key_name, public_key, known).await
+    }
+
+    async fn sees_server(&self, token: &SecretString, server_id: u64) -> Result<bool> {
+        let mut line = Line::new(&self.transport, token.clone(), 1);
+        match line.send(&Call::get("/servers/{id}").id(server_id)).await {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.class == FailureClass::NotFound => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn survey(&self, token: &SecretString, deployment: &str) -> Result<Survey> {
+        survey::survey(&mut Line::new(&self.transport, token.clone(), survey::CALLS), deployment)
+            .await
+    }
+
+    fn take_drift(&self) -> Option<String> {
+        self.transport.take_drift()
     }
 
     async fn catalogue(&self, token: &SecretString) -> Result<Catalogue> {

@@ -228,6 +228,12 @@ pub(super) struct TypeLocation {
     pub deprecation: Option<Value>,
 }
 
+impl TypeLocation {
+    pub fn unavailable_after(&self) -> Option<Timestamp> {
+        self.deprecation.as_ref()?.get("unavailable_after")?.as_str()?.parse().ok()
+    }
+}
+
 #[derive(Deserialize)]
 pub(super) struct PriceView {
     pub location: String,

@@ -12,6 +12,8 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::{alarm::Alarm, echo::without_echo};
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Under the worker's time-out, so that a slow answer is an observation and not a crash.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -112,10 +114,22 @@ pub(super) struct Answer {
     pub body: Vec<u8>,
 }
 
+impl Answer {
+    /// What an error says of the request is not for others.
+    fn clean(mut self, token: &SecretString) -> Self {
+        if self.status >= 400 {
+            self.body = without_echo(self.body, token);
+        }
+        self
+    }
+}
+
 pub(super) struct Transport {
     client: Client,
     /// Without a slash at the end.
     endpoint: String,
+    /// Off, unless somebody listens.
+    alarm: Option<Alarm>,
 }
 
 impl Transport {
@@ -147,7 +161,17 @@ impl Transport {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|error| EndpointError::Client(error.to_string()))?;
-        Ok(Self { client, endpoint: endpoint.trim_end_matches('/').to_owned() })
+        Ok(Self { client, endpoint: endpoint.trim_end_matches('/').to_owned(), alarm: None })
+    }
+
+    /// From now on each answer is held against its strict model.
+    pub fn listen(&mut self) {
+        self.alarm = Some(Alarm::default());
+    }
+
+    /// The first difference heard since this was asked last.
+    pub fn take_drift(&self) -> Option<String> {
+        self.alarm.as_ref()?.take()
     }
 
     /// Sends a call once. Any status is an answer; a failure is a token that cannot be sent, or
@@ -155,7 +179,7 @@ impl Transport {
     pub async fn send(&self, token: &SecretString, call: &Call) -> Result<Answer, ProviderFailure> {
         let authorization = authorization(token)?;
         let started = Instant::now();
-        let answer = self.exchange(authorization, call).await;
+        let answer = self.exchange(authorization, call).await.map(|answer| answer.clean(token));
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &answer {
             Ok(answer) => tracing::info!(
@@ -176,6 +200,11 @@ impl Transport {
                 ms,
                 "no answer of the provider"
             ),
+        }
+        if let (Some(alarm), Ok(answer)) = (&self.alarm, &answer)
+            && (200..300).contains(&answer.status)
+        {
+            alarm.hear(call.method.as_str(), call.template, &answer.body);
         }
         answer
     }

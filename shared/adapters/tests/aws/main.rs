@@ -8,5 +8,6 @@ mod answers;
 mod dynamo;
 mod ecs;
 mod emulator;
+mod eventbridge;
 mod secrets;
 mod sqs;

@@ -7,3 +7,4 @@ mod life;
 mod shared;
 mod stack;
 mod token;
+mod token_forms;

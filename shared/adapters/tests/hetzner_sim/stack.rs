@@ -51,6 +51,9 @@ pub async fn bare() -> Stack {
         max_monthly: None,
         rate_budget: None,
         checked_at: Timestamp::UNIX_EPOCH,
+        failed_checks: 0,
+        servers_seen: None,
+        drift: None,
         created_at: Timestamp::UNIX_EPOCH,
     };
     let (_, public_key) = key::new_key_pair("nodeyard main v1").unwrap();

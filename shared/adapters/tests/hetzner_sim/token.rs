@@ -5,8 +5,12 @@ use nodeyard_adapters::hetzner::{
     drift::{Shape, difference},
     key,
 };
-use nodeyard_domain::{connection::Permission, observation::FailureClass};
-use nodeyard_engine::provider::{Lookup, Provider as _, ProviderCheck as _, Remains};
+use nodeyard_domain::{
+    connection::Permission, observation::FailureClass, ownership::LABEL_DEPLOYMENT,
+};
+use nodeyard_engine::provider::{
+    CreateServer, Lookup, Provider as _, ProviderCheck as _, Remains, Survey,
+};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -131,4 +135,52 @@ async fn the_drift_alarm_is_silent_until_something_changes() {
     stack.arm("GET", "/servers", Fault::RemoveFields { pointers });
     let told = difference(Shape::Servers, &get("/servers").await).unwrap();
     assert!(told.contains("servers[0]") && told.contains("image"), "{told}");
+}
+
+#[tokio::test]
+async fn the_alarm_hears_the_answers_of_ordinary_calls_and_fails_none() {
+    let stack = connected().await;
+    let provider = stack.provider.with_drift_alarm();
+    let connection = &stack.connection;
+    let token = SecretString::from("main-token");
+    provider.catalogue(&token).await.unwrap();
+    provider.find_server(connection, NAME).await.unwrap();
+    provider.check_token(&token, "nodeyard-main", &stack.public_key, None).await.unwrap();
+    assert_eq!(provider.take_drift(), None, "all is as it is documented");
+
+    let pointers = vec!["/locations/*/network_zone".to_owned()];
+    let fault = Fault::RemoveFields { pointers };
+    stack.simulator.arm(hetzner_sim::FaultSpec::next("GET", "/locations", fault));
+    let catalogue = provider.catalogue(&token).await.unwrap();
+    assert!(!catalogue.offers.is_empty(), "it stops nothing");
+    let told = provider.take_drift().unwrap();
+    assert!(told.starts_with("GET /locations: ") && told.contains("network_zone"), "{told}");
+    assert_eq!(provider.take_drift(), None, "told once");
+}
+
+#[tokio::test]
+async fn a_survey_counts_servers_and_names_another_deployment() {
+    let stack = connected().await;
+    let token = SecretString::from("main-token");
+    let survey = async || stack.provider.survey(&token, "ours").await.unwrap();
+    assert_eq!(survey().await, Survey { servers: Some(0), other_deployment: None });
+    let labelled = async |name: &str, deployment: Option<&str>| {
+        let labels = deployment.map(|name| (LABEL_DEPLOYMENT.to_owned(), name.to_owned()));
+        let body = stack.body();
+        let body =
+            CreateServer { name: name.to_owned(), labels: labels.into_iter().collect(), ..body };
+        stack.provider.create_server(&stack.connection, &body).await.unwrap().server.id
+    };
+    labelled("plain", None).await;
+    let own = labelled("own", Some("ours")).await;
+    assert_eq!(survey().await, Survey { servers: Some(2), other_deployment: None });
+    labelled("foreign", Some("theirs")).await;
+    let theirs = Survey { servers: Some(3), other_deployment: Some("theirs".to_owned()) };
+    assert_eq!(survey().await, theirs);
+
+    assert!(stack.provider.sees_server(&token, own).await.unwrap());
+    let other = SecretString::from("other-token");
+    assert!(!stack.provider.sees_server(&other, own).await.unwrap());
+    let dead = stack.provider.sees_server(&SecretString::from("dead"), own).await;
+    assert_eq!(dead.unwrap_err().class, FailureClass::Unauthorized);
 }

@@ -219,6 +219,12 @@ fn a_server_goes_back_with_the_attempt_that_its_nonce_tells() {
 }
 
 #[test]
+fn an_orphan_is_shown_by_its_name() {
+    let id = OrphanId::new(ResourceKind::Server, 7, &main());
+    assert_eq!((id.to_string(), id.as_str()), ("server-7@main".to_owned(), "server-7@main"));
+}
+
+#[test]
 fn each_reason_has_a_sentence_of_its_own() {
     let sentences: std::collections::BTreeSet<_> =
         OrphanReason::ALL.iter().map(|reason| reason.sentence()).collect();
@@ -244,9 +250,9 @@ fn seen(reason: OrphanReason, known: &[Orphan], secs: i64) -> Orphan {
 fn two_sightings_far_apart_make_it_due() {
     let first = seen(OrphanReason::LeftBehind, &[], 0);
     assert!(!first.is_due());
-    let early = seen(OrphanReason::LeftBehind, from_ref(&first), REMOVAL_AFTER_SECS - 1);
+    let early = seen(OrphanReason::LeftBehind, from_ref(&first), 899);
     assert!(!early.is_due() && early.first_seen_at == at(0));
-    assert!(seen(OrphanReason::LeftBehind, from_ref(&early), REMOVAL_AFTER_SECS).is_due());
+    assert!(seen(OrphanReason::LeftBehind, from_ref(&early), 900).is_due());
     // Seen for another reason, the time begins anew.
     let before = seen(OrphanReason::SecondServer, &[], 0);
     assert!(!seen(OrphanReason::SecondServer, from_ref(&before), 86_400).is_due());

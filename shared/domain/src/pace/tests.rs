@@ -234,6 +234,8 @@ fn a_refusal_counts_until_it_expires_or_the_rung_is_granted() {
     // What has expired is not kept.
     pace.refuse(&rung(3), "resource_unavailable", 600, at(5000));
     assert_eq!(pace.refused.len(), 1);
+    pace.refuse(&rung(4), "resource_unavailable", 600, at(5600));
+    assert_eq!(pace.refused.len(), 1, "it has expired in this very second");
 }
 
 #[test]
@@ -257,10 +259,23 @@ fn a_group_is_filled_to_ten() {
     pace.add_group(5);
     let places: Vec<_> = std::iter::from_fn(|| pace.take_place()).collect();
     assert_eq!(places, [5; 9], "the one that made it has the tenth");
+    assert!(pace.groups.is_empty(), "full ones are not kept");
     pace.add_group(6);
     assert_eq!(pace.take_place(), Some(6));
     pace.drop_group(6);
     assert_eq!(pace.take_place(), None);
+}
+
+#[test]
+fn the_catalogue_is_read_by_one_at_a_time() {
+    let mut pace = pace();
+    assert!(pace.take_catalogue(start()));
+    assert!(!pace.take_catalogue(start()), "somebody has just begun");
+    assert!(!pace.take_catalogue(at(CATALOGUE_LEASE_SECS - 1)));
+    assert!(pace.take_catalogue(at(CATALOGUE_LEASE_SECS)), "whoever had it did not come back");
+    // A clock that went back far keeps nobody from it.
+    assert!(pace.take_catalogue(at(-1)));
+    assert!(!pace.take_catalogue(at(0)));
 }
 
 #[test]
@@ -286,6 +301,8 @@ fn reserved_room_is_given_back_after_a_minute() {
         [node(2)]
     );
     assert_eq!(pace.reserved(at(91)).count(), 0);
+    pace.reserve(&node(3), None, at(91));
+    assert_eq!(pace.reserved.len(), 1, "what is over in this very second is not kept");
 }
 
 #[test]

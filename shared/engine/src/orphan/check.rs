@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use nodeyard_domain::{
     connection::ConnectionName,
+    event,
     orphan::{ConnectionSeen, Orphan, OrphanState, ResourceKind},
     pace::CallClass,
 };
@@ -181,6 +182,8 @@ where
             if may_go && checked.removed < MAX_REMOVALS && self.remove(view, sighting).await? {
                 checked.removed += 1;
                 self.store.forget_orphan(&orphan.id).await?;
+            } else if is_new {
+                self.store.put_new_orphan(orphan, &event::of_orphan(orphan)).await?;
             } else {
                 self.store.put_orphan(orphan).await?;
             }

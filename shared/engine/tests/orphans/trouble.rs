@@ -96,7 +96,7 @@ async fn one_bad_connection_does_not_keep_others_from_being_checked() {
     let bench = Bench::new().await;
     let second: ConnectionName = "aaa-first".parse().unwrap();
     let connection = Connection { name: second.clone(), version: 0, ..bench.connection().await };
-    assert!(bench.world.store.swap_connection(&connection).await.unwrap());
+    assert!(bench.world.store.swap_connection(&connection, &[]).await.unwrap());
     // Its token opens nothing.
     bench.world.secrets.put_token(&second, "unknown-token");
     unknown(&bench).await;
@@ -105,7 +105,7 @@ async fn one_bad_connection_does_not_keep_others_from_being_checked() {
     assert_eq!(bench.check().await.listed, 2);
 
     let lost = Connection { status: ConnectionStatus::Disconnected, version: 1, ..connection };
-    assert!(bench.world.store.swap_connection(&lost).await.unwrap());
+    assert!(bench.world.store.swap_connection(&lost, &[]).await.unwrap());
     assert_eq!(bench.check().await.listed, 1);
     // A connection that is no more takes its findings along.
     let mut moved = bench.orphans().await[0].clone();
@@ -126,7 +126,7 @@ async fn a_provider_that_hangs_leaves_the_check_its_end_and_others_come_first_ne
     for name in ["second", "third"] {
         let connection =
             Connection { name: name.parse().unwrap(), version: 0, ..bench.connection().await };
-        assert!(bench.world.store.swap_connection(&connection).await.unwrap());
+        assert!(bench.world.store.swap_connection(&connection, &[]).await.unwrap());
         bench.world.secrets.put_token(&connection.name, TOKEN);
     }
     // Every look at the clock finds ten seconds gone.

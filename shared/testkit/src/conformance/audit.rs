@@ -138,7 +138,7 @@ pub(super) async fn a_change_and_its_entry_are_written_together<S: Store>(store:
     assert!(store.put_token(&caller, true, &entry(3, "3")).await.expect("put"));
     assert!(store.delete_token(&caller.id, &entry(4, "4")).await.expect("delete"));
     let connection = connection("main");
-    assert!(store.change_connection(&connection, &entry(5, "5")).await.expect("change"));
+    assert!(store.change_connection(&connection, &[], &entry(5, "5")).await.expect("change"));
     let stored = store.connection(&connection.name).await.expect("connection");
     assert_eq!(stored, Some(Connection { version: 1, ..connection.clone() }));
     store.delete_connection(&connection.name, &entry(6, "6")).await.expect("delete");
@@ -168,7 +168,7 @@ pub(super) async fn what_is_refused_leaves_no_entry_of_a_change<S: Store>(store:
     assert!(!store.put_token(&second, true, &entry(4, "4")).await.expect("put"));
     assert!(!store.delete_token(&second.id, &entry(5, "5")).await.expect("delete"));
     let stale = Connection { version: 7, ..connection("main") };
-    assert!(!store.change_connection(&stale, &entry(6, "6")).await.expect("change"));
+    assert!(!store.change_connection(&stale, &[], &entry(6, "6")).await.expect("change"));
     assert_eq!(store.connections().await.expect("connections"), []);
     assert_eq!(trail(store).await, [entry(3, "3"), work.audit]);
 }

@@ -93,6 +93,9 @@ pub(super) fn connection(name: &str) -> Connection {
         max_monthly: Some(12.34),
         rate_budget: None,
         checked_at: now(),
+        failed_checks: 0,
+        servers_seen: None,
+        drift: None,
         created_at: now(),
     }
 }

@@ -165,30 +165,33 @@ pub(super) async fn a_cursor_that_cannot_be_read_is_refused<S: Store>(store: &S)
 pub(super) async fn connections_are_kept_by_name<S: Store>(store: &S) {
     let mut connection = connection("main");
     assert_eq!(store.connection(&connection.name).await.expect("connection"), None);
-    assert!(store.swap_connection(&connection).await.expect("put"));
-    assert!(!store.swap_connection(&connection).await.expect("put"), "there is one by now");
+    assert!(store.swap_connection(&connection, &[]).await.expect("put"));
+    assert!(!store.swap_connection(&connection, &[]).await.expect("put"), "there is one by now");
     connection.version = 1;
     connection.status = ConnectionStatus::Degraded;
-    assert!(store.swap_connection(&connection).await.expect("put"));
-    assert!(!store.swap_connection(&connection).await.expect("put"), "it was changed meanwhile");
+    assert!(store.swap_connection(&connection, &[]).await.expect("put"));
+    assert!(
+        !store.swap_connection(&connection, &[]).await.expect("put"),
+        "it was changed meanwhile"
+    );
     connection.version = 2;
     let known = store.connection(&connection.name).await.expect("connection");
     assert_eq!(known, Some(connection.clone()), "the last one stays");
     let mut other = Connection { name: name("other"), version: 0, ..connection.clone() };
-    assert!(store.swap_connection(&other).await.expect("put"));
+    assert!(store.swap_connection(&other, &[]).await.expect("put"));
     other.version = 1;
     let mut all = store.connections().await.expect("connections");
     all.sort_by(|a, b| a.name.cmp(&b.name));
     assert_eq!(all, [connection.clone(), other.clone()]);
     store.delete_connection(&connection.name, &audit("1")).await.expect("delete");
     store.delete_connection(&connection.name, &audit("2")).await.expect("again is harmless");
-    assert!(!store.swap_connection(&connection).await.expect("put"), "it does not come back");
+    assert!(!store.swap_connection(&connection, &[]).await.expect("put"), "it does not come back");
     assert_eq!(store.connections().await.expect("connections"), [other]);
 }
 
 pub(super) async fn a_catalogue_is_shared_until_its_connection_goes<S: Store>(store: &S) {
     let connection = connection("main");
-    assert!(store.swap_connection(&connection).await.expect("store"));
+    assert!(store.swap_connection(&connection, &[]).await.expect("store"));
     assert_eq!(store.catalogue(&connection.name).await.expect("store"), None);
     let mut read = StoredCatalogue {
         read_at: now(),

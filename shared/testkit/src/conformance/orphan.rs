@@ -13,7 +13,7 @@ use super::{
     fixture::{accept, accepted, commit, ending, later, node, node_id, now, server, work_on},
 };
 
-fn orphan(provider_id: u64, reason: OrphanReason) -> Orphan {
+pub(super) fn orphan(provider_id: u64, reason: OrphanReason) -> Orphan {
     let connection = "main".parse().expect("a name");
     Orphan {
         id: OrphanId::new(ResourceKind::Server, provider_id, &connection),

@@ -73,7 +73,7 @@ pub(super) async fn each_connection_has_its_own<S: Store>(store: &S) {
 
 /// A connection that comes back under the name may be of another project.
 pub(super) async fn it_goes_with_its_connection<S: Store>(store: &S) {
-    assert!(store.swap_connection(&connection("main")).await.expect("put"));
+    assert!(store.swap_connection(&connection("main"), &[]).await.expect("put"));
     assert!(store.swap_pace(&main(), &full(0)).await.expect("swap"));
     store.delete_connection(&main(), &audit("1")).await.expect("delete");
     assert_eq!(pace(store, &main()).await, Pace::new(later(9)));

@@ -18,6 +18,7 @@ pub(super) fn token(bits: u128, scope: Scope) -> Token {
         connections: Some(vec!["main".parse().expect("a name")]),
         secret_hash: format!("{bits:064x}"),
         created_at: now(),
+        expires_at: None,
     }
 }
 

@@ -88,15 +88,16 @@ impl Ledger {
         self.throttled += 1;
     }
 
-    pub fn note_create(&mut self, body: &CreateServer) {
+    /// A body that is sent again has to be the first's, but for a managed key that was deleted and
+    /// made again meanwhile: with the old id it could only be refused.
+    pub fn note_create(&mut self, world: &World, body: &CreateServer) {
         *self.posts.entry(body.name.clone()).or_default() += 1;
         let Some(nonce) = body.labels.get(LABEL_NONCE) else { return };
-        match self.bodies.get(nonce) {
-            Some(first) => self.changed_bodies += u32::from(first != body),
-            None => {
-                self.bodies.insert(nonce.clone(), body.clone());
-            }
+        let known = self.bodies.entry(nonce.clone()).or_insert_with(|| body.clone());
+        if known.ssh_keys.iter().any(|id| world.ssh_key(*id).is_none()) {
+            known.ssh_keys.clone_from(&body.ssh_keys);
         }
+        self.changed_bodies += u32::from(known != body);
     }
 
     /// Writes down what has come and gone. `ours`: new servers were asked for through the port.

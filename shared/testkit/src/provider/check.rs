@@ -2,14 +2,17 @@
 
 use hetzner_sim::world::{
     World, catalogue,
+    label::Selector,
     operation::{Change, Kind, ListQuery, Operation, Reply, SshKeyDraft},
     ssh_key,
 };
+use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{ManagedKey, Permission},
     observation::{FailureClass, ProviderFailure},
+    ownership::LABEL_DEPLOYMENT,
 };
-use nodeyard_engine::provider::{Catalogue, Offer, ProviderCheck, TokenReport};
+use nodeyard_engine::provider::{Catalogue, Offer, ProviderCheck, Survey, TokenReport};
 use secrecy::SecretString;
 
 use super::{
@@ -68,6 +71,28 @@ impl ProviderCheck for MemoryProvider {
             public_key: public_key.trim().to_owned(),
         });
         Ok(TokenReport { permission, rate_budget: line.rate_budget, key, sees_marker })
+    }
+
+    async fn sees_server(&self, token: &SecretString, server_id: u64) -> Result<bool> {
+        let line = &mut Line::new(self, token.clone(), 1);
+        match line.send(&Operation::Get(Kind::Server, server_id), view::nothing).await {
+            Ok(()) => Ok(true),
+            Err(failure) if failure.class == FailureClass::NotFound => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn survey(&self, token: &SecretString, deployment: &str) -> Result<Survey> {
+        let line = &mut Line::new(self, token.clone(), 2);
+        let listed = |selector: Option<Selector>| {
+            Operation::List(Kind::Server, ListQuery { selector, ..ListQuery::default() })
+        };
+        let (_, total) = line.send(&listed(None), view::servers).await?;
+        let selector = format!("{LABEL_DEPLOYMENT},{LABEL_DEPLOYMENT}!={deployment}");
+        let others = listed(Selector::parse(&selector).ok());
+        let (found, _) = line.send(&others, view::servers).await?;
+        let other = found.iter().find_map(|found| found.labels.get(LABEL_DEPLOYMENT));
+        Ok(Survey { servers: Some(total as u64), other_deployment: other.cloned() })
     }
 
     async fn catalogue(&self, token: &SecretString) -> Result<Catalogue> {
@@ -130,6 +155,9 @@ fn for_sale(world: &World, _: &Reply) -> Catalogue {
                 disk_gb: u64::from(size.disk_gb),
                 available: world.stock().is_listed(size, place),
                 deprecated: size.deprecation.is_some(),
+                unavailable_after: size.deprecation.as_ref().and_then(|deprecation| {
+                    Timestamp::from_millisecond(deprecation.unavailable_after).ok()
+                }),
                 monthly_net: Some(size.monthly_at(name) as f64 / 10_000.0),
             })
         })

@@ -178,7 +178,7 @@ impl Cloud {
     ) -> (Result<T>, Option<Standing>) {
         self.ledger.note_call(route(sent.operation));
         if let Some(body) = sent.body {
-            self.ledger.note_create(body);
+            self.ledger.note_create(&self.world, body);
         }
         let trouble = self.trouble(sent, faults);
         assert!(!trouble.panics, "a planted panic");

@@ -11,7 +11,7 @@ use nodeyard_domain::{
     wake::WakeReason,
 };
 use nodeyard_engine::{
-    Clock as _, Handled,
+    Clock as _, Driver, Handled,
     check::{CheckError, check},
     driver::DriverError,
     store::{JobStore as _, RunStore as _, StoreError},
@@ -75,7 +75,8 @@ impl World {
     /// # Errors
     /// When the store does not answer: the next sweep does it.
     pub async fn sweep(&self) -> Result<Swept, StoreError> {
-        sweep(&self.driver.store, &self.driver.queue, self.driver.clock.now()).await
+        let Driver { store, queue, events, clock, .. } = &self.driver;
+        sweep(store, queue, events, clock.now()).await
     }
 
     /// One check of the connection, with what goes wrong for workers.
@@ -86,7 +87,16 @@ impl World {
         let Some(connection) = self.store.connection(&name()).await? else { return Ok(()) };
         let driver = &self.driver;
         let now = driver.clock.now();
-        check(&driver.store, &driver.secrets, &driver.provider, &connection, now).await.map(drop)
+        check(
+            &driver.store,
+            &driver.secrets,
+            &driver.provider,
+            &driver.deployment,
+            &connection,
+            now,
+        )
+        .await
+        .map(drop)
     }
 
     /// The container tasks: each that has had its time ends, records its result and wakes its job.

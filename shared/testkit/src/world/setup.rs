@@ -15,6 +15,7 @@ use super::{SimulatedDriver, World};
 use crate::{
     clock::SimulatedClock,
     defects::Defect,
+    events::MemoryEvents,
     faults::Faults,
     provider::{MemoryProvider, TOKEN},
     queue::MemoryQueue,
@@ -55,10 +56,11 @@ impl World {
         secrets.put_token(&name(), TOKEN);
         let provider = MemoryProvider::seeded(clock.clone(), secrets.clone(), setup.seed);
         let runner = MemoryRunner::new(clock.clone());
+        let events = MemoryEvents::default();
         let mut connection = connection(clock.now(), provider.managed_key());
         connection.max_nodes = setup.max_nodes;
         connection.max_monthly = setup.max_monthly;
-        store.swap_connection(&connection).await.expect("memory store");
+        store.swap_connection(&connection, &[]).await.expect("memory store");
         let mut policy = setup.policy;
         if setup.defect == Some(Defect::SettleTimeZero) {
             policy.settle_secs = 0;
@@ -70,6 +72,7 @@ impl World {
             provider: &provider,
             runner: &runner,
             secrets: &secrets,
+            events: &events,
         };
         let driver = worker(&ports, &setup.faults, setup.defect, &policy);
         Self {
@@ -84,6 +87,7 @@ impl World {
             provider,
             runner,
             secrets,
+            events,
         }
     }
 
@@ -97,6 +101,7 @@ impl World {
             provider: &self.provider,
             runner: &self.runner,
             secrets: &self.secrets,
+            events: &self.events,
         };
         worker(&ports, &self.faults, self.defect, &self.driver.policy)
     }
@@ -109,6 +114,7 @@ struct Ports<'a> {
     provider: &'a MemoryProvider,
     runner: &'a MemoryRunner,
     secrets: &'a MemorySecrets,
+    events: &'a MemoryEvents,
 }
 
 fn worker(
@@ -128,6 +134,7 @@ fn worker(
         provider,
         runner: ports.runner.with(faults.clone(), defect),
         secrets,
+        events: ports.events.with(faults.clone()),
         clock,
         deployment: DEPLOYMENT.to_owned(),
         policy: policy.clone(),
@@ -150,6 +157,9 @@ pub fn connection(now: Timestamp, key: ManagedKey) -> Connection {
         max_monthly: None,
         rate_budget: None,
         checked_at: now,
+        failed_checks: 0,
+        servers_seen: None,
+        drift: None,
         created_at: now,
     }
 }

@@ -87,6 +87,21 @@ fn a_late_server_is_forgotten() {
 }
 
 #[test]
+fn events_are_not_kept() {
+    let mut bench = Bench::lacking(Defect::EventsUnkept);
+    let node = loaded(&mut bench).node;
+    let server: Server = bench.create(1).unwrap().server;
+    let now = bench.world.clock.now();
+    let keep = |store: &MemoryStore| {
+        run_to_end(store.keep_on_node(&node.id, &server, now)).unwrap();
+        bench.world.store.outbox().len()
+    };
+    assert_eq!(keep(&bench.world.driver.store), 0);
+    bench.world.store.put_node(node.clone());
+    assert_eq!(keep(&bench.world.store), 1);
+}
+
+#[test]
 fn an_older_or_a_foreign_server_looks_like_the_open_attempts() {
     for (defect, with_our_labels, taken) in [
         (Defect::NoNonceCheck, true, true),

@@ -3,6 +3,7 @@
 
 mod bench;
 mod defects;
+mod events;
 mod lookup;
 mod run;
 mod server;

@@ -5,6 +5,7 @@
 
 pub mod judge;
 pub mod tasks;
+mod told;
 pub mod watch;
 
 use std::{
@@ -185,7 +186,7 @@ impl Stage {
         let driver = self.workers[0].driver.clone();
         self.hops.start(Tag::Sweep, async move {
             let now = driver.clock.now();
-            let _ = sweep(&driver.store, &driver.queue, now).await;
+            let _ = sweep(&driver.store, &driver.queue, &driver.events, now).await;
             Ended::Scheduled
         });
     }
@@ -196,7 +197,7 @@ impl Stage {
         self.hops.start(Tag::Check, async move {
             let Driver { store, provider, secrets, clock, deployment, .. } = &*driver;
             if let Ok(Some(connection)) = store.connection(&name()).await {
-                let _ = check(store, secrets, provider, &connection, clock.now()).await;
+                let _ = check(store, secrets, provider, deployment, &connection, clock.now()).await;
             }
             let _ = OrphanCheck { store, provider, secrets, clock, deployment }.run().await;
             Ended::Scheduled
@@ -327,7 +328,7 @@ impl Stage {
             jobs.values().any(|job| job.look_at().is_some_and(|at| at <= overdue))
         }) || store.with_nodes(|nodes| {
             nodes.values().any(|node| node.release_at.is_some_and(|at| at <= now))
-        })
+        }) || store.has_due_event(overdue)
     }
 
     /// Nothing is left to do, and no wake is on its way.
@@ -357,7 +358,8 @@ impl Stage {
         let key = Some(self.world.provider.managed_key());
         let is_another = connection.key != key;
         // The observer's handle has no faults.
-        let _ = run_to_end(self.world.store.swap_connection(&Connection { key, ..connection }));
+        let _ =
+            run_to_end(self.world.store.swap_connection(&Connection { key, ..connection }, &[]));
         is_another
     }
 

@@ -1,5 +1,6 @@
 //! A provider as the API sees it. A token says what it is: `rw:p1` and `ro:p1` are tokens of the
-//! project `p1`, `later:p1` one whose writes get no useful answer; others are refused.
+//! project `p1`, `later:p1` one whose writes get no useful answer; others are refused unless they
+//! were made known.
 
 use std::{
     collections::BTreeMap,
@@ -10,10 +11,11 @@ use nodeyard_domain::{
     connection::{Connection, ManagedKey, Permission, RateBudget},
     observation::{FailureClass, ProviderFailure},
     orphan::{Resource, ResourceKind},
+    ownership::LABEL_DEPLOYMENT,
 };
 use nodeyard_engine::{
     orphan::{Inventory, ListedPage},
-    provider::{Catalogue, Offer, ProviderCheck, TokenReport},
+    provider::{Catalogue, Offer, ProviderCheck, Survey, TokenReport},
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -30,6 +32,10 @@ struct Books {
     keys: Vec<Key>,
     catalogue_calls: u32,
     revoked: Vec<String>,
+    /// What tokens may that do not say it themselves, and in which project.
+    accepted: BTreeMap<String, (String, String)>,
+    /// Every token that was tried, once.
+    seen: Vec<String>,
     down: bool,
     things: Vec<Resource>,
     /// Ids of things that are protected from deletion.
@@ -55,6 +61,16 @@ impl FakeCloud {
 
     pub fn revoke(&self, token: &str) {
         self.0.lock().unwrap().revoked.push(token.to_owned());
+    }
+
+    /// Makes a token of any shape one of `rw`, `ro` or `later`, of a project.
+    pub fn accept(&self, token: &str, may: &str, project: &str) {
+        let what = (may.to_owned(), project.to_owned());
+        self.0.lock().unwrap().accepted.insert(token.to_owned(), what);
+    }
+
+    pub fn tokens_seen(&self) -> Vec<String> {
+        self.0.lock().unwrap().seen.clone()
     }
 
     pub fn set_down(&self, down: bool) {
@@ -84,11 +100,17 @@ impl FakeCloud {
 
     /// What the token may do, and where.
     fn open(&self, token: &SecretString) -> Result<(String, String), ProviderFailure> {
-        let books = self.0.lock().unwrap();
+        let mut books = self.0.lock().unwrap();
         if books.down {
             return Err(ProviderFailure::new(FailureClass::Unknown, "bad_gateway", "down"));
         }
         let token = token.expose_secret();
+        if !books.seen.iter().any(|seen| seen == token) {
+            books.seen.push(token.to_owned());
+        }
+        if let Some(what) = books.accepted.get(token) {
+            return Ok(what.clone());
+        }
         token
             .split_once(':')
             .filter(|(may, _)| ["rw", "ro", "later"].contains(may))
@@ -146,6 +168,28 @@ impl ProviderCheck for FakeCloud {
         })
     }
 
+    async fn sees_server(&self, token: &SecretString, id: u64) -> Result<bool, ProviderFailure> {
+        self.open(token)?;
+        let books = self.0.lock().unwrap();
+        Ok(books.things.iter().any(|thing| thing.kind == ResourceKind::Server && thing.id == id))
+    }
+
+    async fn survey(
+        &self,
+        token: &SecretString,
+        deployment: &str,
+    ) -> Result<Survey, ProviderFailure> {
+        self.open(token)?;
+        let books = self.0.lock().unwrap();
+        let servers: Vec<_> =
+            books.things.iter().filter(|thing| thing.kind == ResourceKind::Server).collect();
+        let named = |thing: &&Resource| thing.labels.get(LABEL_DEPLOYMENT).cloned();
+        Ok(Survey {
+            servers: Some(servers.len() as u64),
+            other_deployment: servers.iter().filter_map(named).find(|name| name != deployment),
+        })
+    }
+
     async fn catalogue(&self, token: &SecretString) -> Result<Catalogue, ProviderFailure> {
         self.open(token)?;
         self.0.lock().unwrap().catalogue_calls += 1;
@@ -158,6 +202,7 @@ impl ProviderCheck for FakeCloud {
             disk_gb: 40,
             available,
             deprecated: false,
+            unavailable_after: None,
             monthly_net: price,
         };
         Ok(Catalogue {

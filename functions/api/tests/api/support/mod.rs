@@ -15,6 +15,7 @@ use axum::Router;
 use jiff::Timestamp;
 use nodeyard_api::{
     app::{App, Ports, Settings},
+    issuer::Issuer,
     router,
 };
 use nodeyard_domain::{
@@ -71,6 +72,11 @@ impl World {
 
     /// With randomness that counts from `seed`, or none at all.
     pub fn with(control_cidrs: &[&str], seed: Option<u64>) -> Self {
+        Self::with_issuer(control_cidrs, seed, None)
+    }
+
+    /// That takes an issuer's JWTs as well.
+    pub fn with_issuer(control_cidrs: &[&str], seed: Option<u64>, issuer: Option<Issuer>) -> Self {
         let clock = SimulatedClock::default();
         let store = MemoryStore::default();
         let queue = FragileQueue::new(clock.clone());
@@ -88,6 +94,7 @@ impl World {
             Settings {
                 deployment: "test".into(),
                 control_cidrs: control_cidrs.iter().map(ToString::to_string).collect(),
+                issuer,
             },
             clock.clone(),
             random,
@@ -127,6 +134,7 @@ impl World {
             connections: connections.map(names),
             secret_hash: hash_secret(secret),
             created_at: self.clock.now(),
+            expires_at: None,
         };
         let (now, made) = (self.clock.now(), Resource::from(&token.id));
         let entry = AuditEntry::of_system(now, Action::TokenCreate, made, Outcome::Done);

@@ -16,7 +16,9 @@ fn types() -> Value {
         "prices": [price("fsn1", "2.9900"), price("nbg1", "not a number"), price("ash", "5.0")],
         "locations": [
             {"name": "fsn1", "available": true, "deprecation": null},
-            {"name": "nbg1", "available": false, "deprecation": {"announced": "2026-01-01T00:00:00Z"}},
+            {"name": "nbg1", "available": false, "deprecation": {
+                "announced": "2026-01-01T00:00:00Z", "unavailable_after": "2026-04-01T00:00:00Z",
+            }},
             {"name": "hel1"},
         ],
     }])
@@ -58,6 +60,7 @@ async fn offers_are_what_the_types_locations_say() {
         disk_gb: 40,
         available: false,
         deprecated: false,
+        unavailable_after: None,
         monthly_net: None,
     };
     let arm = Offer {
@@ -73,7 +76,11 @@ async fn offers_are_what_the_types_locations_say() {
         currency: "EUR".into(),
         offers: vec![
             Offer { available: true, monthly_net: Some(2.99), ..offer("fsn1") },
-            Offer { deprecated: true, ..offer("nbg1") },
+            Offer {
+                deprecated: true,
+                unavailable_after: Some("2026-04-01T00:00:00Z".parse().unwrap()),
+                ..offer("nbg1")
+            },
             offer("hel1"),
             arm,
         ],

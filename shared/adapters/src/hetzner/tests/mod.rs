@@ -156,6 +156,9 @@ fn connection() -> Connection {
         max_monthly: None,
         rate_budget: None,
         checked_at: Timestamp::UNIX_EPOCH,
+        failed_checks: 0,
+        servers_seen: None,
+        drift: None,
         created_at: Timestamp::UNIX_EPOCH,
     }
 }

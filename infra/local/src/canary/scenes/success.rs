@@ -1,0 +1,47 @@
+//! What goes well: a connection, a rotation, a node that is acquired, configured again and released.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::Stage;
+use crate::api::text;
+use crate::error::{Result, XtaskError};
+use crate::simulator::PROJECT;
+
+/// # Errors
+/// Something did not go well.
+pub async fn play(stage: &Stage<'_>) -> Result<()> {
+    let node = acquire_one(stage).await?;
+    let path = format!("/nodes/{node}/configure");
+    let accepted = stage.bench.api.call(Method::POST, &path, Some(&json!({}))).await?;
+    stage.wait_for(&text(&accepted, "/job/id")?, &["succeeded"]).await?;
+    let labels = json!({ "labels": { "of": "canary" } });
+    stage.bench.api.call(Method::PATCH, &format!("/nodes/{node}"), Some(&labels)).await?;
+    stage.release(&node).await?;
+    stage.tell("a node was acquired, configured again and released");
+    Ok(())
+}
+
+/// Rotates to a token that every encoding changes, and acquires a node whose playbook tells all it
+/// can see. The provider's answer carries a root password, which it does when no key was given.
+///
+/// # Errors
+/// Something did not go well.
+pub async fn acquire_one(stage: &Stage<'_>) -> Result<String> {
+    let token = stage.new_token("rotated")?;
+    stage.bench.simulator.put_token("rotated", &token, "rw", PROJECT).await?;
+    stage.put_token("main", &token).await?;
+    let password = crate::random::hex(16)?;
+    stage.plant("root password", &password);
+    let fault = json!({
+        "match": { "method": "POST", "path": "/servers", "token": "rotated" },
+        "fault": { "kind": "set_fields", "fields": { "/root_password": password } },
+    });
+    stage.bench.simulator.arm(&fault).await?;
+    let vars = if stage.has_machines() { json!({}) } else { json!({ "simulated_pry": true }) };
+    let asked = stage.ask("canary-good", "main", vars).await?;
+    match stage.wait_for_end(&asked.job).await?.as_str() {
+        "succeeded" => Ok(asked.node),
+        other => Err(XtaskError::Check(format!("the node that was to be ready: {other}"))),
+    }
+}
