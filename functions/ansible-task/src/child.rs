@@ -5,7 +5,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::{Output, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -19,8 +19,8 @@ use tokio::{
 
 use crate::scratch::Scratch;
 
-/// How many times the process table is looked through for what a child has started.
-const SWEEPS: usize = 5;
+/// How long the process table is looked through, at most, for what a child has started.
+const SWEEPING: Duration = Duration::from_millis(300);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChildError {
@@ -123,30 +123,43 @@ pub(crate) fn signal(child: &Child, signal: Signal) {
 pub(crate) fn end_all_of(home: &Path) {
     let mut mark = b"HOME=".to_vec();
     mark.extend_from_slice(home.as_os_str().as_encoded_bytes());
-    // What is killed may have started something meanwhile.
-    for _ in 0..SWEEPS {
-        let marked = marked_processes(&mark);
-        if marked.is_empty() {
+    // What is killed may have started something meanwhile; what starts a program just now shows
+    // nothing for a moment.
+    let begun = Instant::now();
+    while begun.elapsed() < SWEEPING {
+        let Found { marked, is_unsure } = marked_processes(&mark);
+        if marked.is_empty() && !is_unsure {
             return;
         }
         for process in marked {
             let _ = kill(process, Signal::SIGKILL);
         }
+        std::thread::yield_now();
     }
 }
 
-fn marked_processes(mark: &[u8]) -> Vec<Pid> {
-    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let is_marked = |folder: &Path| {
-        // The environment of a process that has ended, or of another user, cannot be read.
-        let environment = std::fs::read(folder.join("environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == mark)
-    };
-    processes
-        .flatten()
-        .filter_map(|entry| {
-            let id: i32 = entry.file_name().to_str()?.parse().ok()?;
-            (id > 1 && is_marked(&entry.path())).then(|| Pid::from_raw(id))
-        })
-        .collect()
+struct Found {
+    marked: Vec<Pid>,
+    /// A process that lives showed no environment at all: it may be in the middle of an exec.
+    is_unsure: bool,
+}
+
+fn marked_processes(mark: &[u8]) -> Found {
+    let mut found = Found { marked: Vec::new(), is_unsure: false };
+    let Ok(processes) = std::fs::read_dir("/proc") else { return found };
+    for entry in processes.flatten() {
+        let id = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
+        let Some(id) = id.filter(|id| *id > 1) else { continue };
+        let folder = entry.path();
+        match std::fs::read(folder.join("environ")) {
+            Ok(environment) if !environment.is_empty() => {
+                if environment.split(|byte| *byte == 0).any(|variable| variable == mark) {
+                    found.marked.push(Pid::from_raw(id));
+                }
+            }
+            // The kernel's own threads, those that have ended and those of others show no program.
+            _ => found.is_unsure |= folder.join("exe").read_link().is_ok(),
+        }
+    }
+    found
 }
