@@ -21,6 +21,7 @@ pub use self::destroy::destroy_unused_keys;
 use crate::{
     Clock,
     driver::{CRASH_PRONE, Driver, DriverError, Handled, MAX_OFFERS},
+    event::{Events, Outbox},
     provider::Provider,
     queue::WakeQueue,
     runner::Runner,
@@ -98,13 +99,14 @@ enum Plan {
     Poisoned,
 }
 
-impl<S, Q, P, R, X, C> Driver<S, Q, P, R, X, C>
+impl<S, Q, P, R, X, E, C> Driver<S, Q, P, R, X, E, C>
 where
-    S: RotationStore + RunStore,
+    S: RotationStore + RunStore + Outbox,
     Q: WakeQueue,
     P: Provider,
     R: Runner,
     X: Secrets,
+    E: Events,
     C: Clock,
 {
     /// One hop of the rotation that a wake names. `in_company`: one that has crashed its worker

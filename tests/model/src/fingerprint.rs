@@ -155,6 +155,8 @@ fn job_as_it_decides(job: &Job, view: View, state: &mut impl Hasher) {
         first_poll_at: _,
         run,
         earlier_run,
+        // One version in the whole model.
+        key_version: _,
         keep_on_failure,
         spread,
         placement_group,
@@ -196,6 +198,7 @@ fn node_as_it_decides(node: &Node, state: &mut impl Hasher) {
         open_job,
         queued_release,
         attempts,
+        key_version: _,
         // The sweep waits for it; how long decides nothing.
         release_at,
         cleanup_tries: _,

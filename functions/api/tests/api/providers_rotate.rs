@@ -148,7 +148,7 @@ async fn no_more_versions_are_kept_than_a_run_can_offer() {
         key.version += 1;
         connection.adopt_key(key, world.clock.now());
     }
-    assert!(world.store.swap_connection(&connection).await.unwrap());
+    assert!(world.store.swap_connection(&connection, &[]).await.unwrap());
     let answer = world.refused(world.request("POST", PATH)).await;
     assert_eq!((answer.status, answer.code()), (409, "key_versions_in_use"));
 }

@@ -27,7 +27,6 @@ pub fn first_key_version() -> u32 {
 }
 
 /// Keeps records as they were while there is only one version.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub fn is_first_key_version(version: &u32) -> bool {
     *version == FIRST_KEY_VERSION
 }
@@ -157,6 +156,9 @@ mod tests {
             max_monthly: None,
             rate_budget: None,
             checked_at: now(),
+            failed_checks: 0,
+            servers_seen: None,
+            drift: None,
             created_at: now(),
         }
     }

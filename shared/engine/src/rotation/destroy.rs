@@ -101,7 +101,7 @@ async fn forget(
     for _ in 0..MAX_SWAPS {
         let Some(mut current) = store.connection(&connection.name).await? else { return Ok(()) };
         current.retired.retain(|retired| !destroyed.contains(&retired.version));
-        if store.swap_connection(&current).await? {
+        if store.swap_connection(&current, &[]).await? {
             return Ok(());
         }
     }

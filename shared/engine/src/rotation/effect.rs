@@ -23,6 +23,7 @@ use crate::{
     Clock,
     admit::short,
     driver::Driver,
+    event::{Events, Outbox},
     provider::{KeyUpload, Provider},
     queue::WakeQueue,
     runner::Runner,
@@ -89,13 +90,14 @@ fn told(error: SecretsError) -> ProviderFailure {
     ProviderFailure::new(class, code, error.to_string())
 }
 
-impl<S, Q, P, R, X, C> Driver<S, Q, P, R, X, C>
+impl<S, Q, P, R, X, E, C> Driver<S, Q, P, R, X, E, C>
 where
-    S: RotationStore + RunStore,
+    S: RotationStore + RunStore + Outbox,
     Q: WakeQueue,
     P: Provider,
     R: Runner,
     X: Secrets,
+    E: Events,
     C: Clock,
 {
     /// Performs an effect and says what was observed. Only the store's own failures are errors.

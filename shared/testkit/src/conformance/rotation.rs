@@ -24,7 +24,7 @@ async fn connected<S: Store>(store: &S) -> Connection {
         fingerprint: "00:01".into(),
         public_key: "ssh-ed25519 AAAA".into(),
     });
-    assert!(store.swap_connection(&connection).await.expect("swap"));
+    assert!(store.swap_connection(&connection, &[]).await.expect("swap"));
     read(store).await
 }
 
@@ -127,7 +127,7 @@ pub(super) async fn a_commit_writes_rotation_connection_and_timeline<S: Store>(s
 
 pub(super) async fn a_commit_that_did_not_see_the_connection_loses<S: Store>(store: &S) {
     let loaded = open(store, 7).await;
-    assert!(store.swap_connection(&read(store).await).await.expect("swap"));
+    assert!(store.swap_connection(&read(store).await, &[]).await.expect("swap"));
     let mut stale = decision(&loaded);
     stale.connection.clone_from(&loaded.connection);
     assert_eq!(store.commit_rotation(&loaded, &stale).await.expect("commit"), Commit::Lost);

@@ -19,6 +19,8 @@ fn connection(permission: Permission) -> Connection {
         reason: None,
         permission,
         key: Some(key(7)),
+        retired: Vec::new(),
+        rotation: None,
         max_nodes: None,
         max_monthly: None,
         rate_budget: None,
