@@ -72,6 +72,9 @@ impl Walk {
             max_monthly: None,
             rate_budget: None,
             checked_at: start(),
+            failed_checks: 0,
+            servers_seen: None,
+            drift: None,
             created_at: start(),
         };
         let id = JobId::from_bits(7);

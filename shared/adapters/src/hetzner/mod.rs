@@ -41,7 +41,8 @@ use nodeyard_engine::{
     Clock,
     provider::{
         ACTIONS_PER_CALL, ActionState, Catalogue, CreateServer, CreatedServer, FoundServer,
-        KeyUpload, Lookup, NODES_PER_LISTING, Provider, ProviderCheck, Remains, Survey, TokenReport,
+        KeyUpload, Lookup, NODES_PER_LISTING, Provider, ProviderCheck, Remains, Survey,
+        TokenReport,
     },
     secrets::Secrets,
 };

@@ -203,6 +203,8 @@ fn connection(status: ConnectionStatus, reason: Option<ConnectionReason>) -> Con
             fingerprint: "aa".into(),
             public_key: "ssh-ed25519 AAAA".into(),
         }),
+        retired: Vec::new(),
+        rotation: None,
         max_nodes: None,
         max_monthly: None,
         rate_budget: None,
