@@ -28,7 +28,15 @@ const PROGRAMS: &[Program] = &[
     Program {
         role: "WorkerRole",
         folder: "functions/worker",
-        engine: &["driver.rs", "effect.rs", "poll.rs", "admit.rs", "event.rs"],
+        engine: &[
+            "driver.rs",
+            "effect.rs",
+            "poll.rs",
+            "admit.rs",
+            "event.rs",
+            "rotation.rs",
+            "rotation/effect.rs",
+        ],
     },
     Program {
         role: "HealthRole",
@@ -43,6 +51,7 @@ const PROGRAMS: &[Program] = &[
             "orphan/groups.rs",
             "orphan/remove.rs",
             "orphan/view.rs",
+            "rotation/destroy.rs",
         ],
     },
     Program { role: "TaskRole", folder: "functions/ansible-task", engine: &[] },
@@ -190,6 +199,7 @@ fn needs(program: &Program) -> BTreeSet<(String, String)> {
             ("store.rs", "RunStore"),
             ("store.rs", "ApiStore"),
             ("orphan.rs", "OrphanStore"),
+            ("rotation.rs", "RotationStore"),
             ("event.rs", "Outbox"),
         ];
         for method in methods(&ports) {
