@@ -32,6 +32,8 @@ pub struct MemorySecrets {
     values: Arc<Mutex<HashMap<String, String>>>,
     /// How many key pairs were made.
     pairs: Arc<Mutex<u64>>,
+    /// The public halves of managed keys, for tests to look at.
+    publics: Arc<Mutex<HashMap<String, String>>>,
     faults: Faults,
     /// What this process has read; without one, everything is read anew.
     cache: Option<(SimulatedClock, Cache)>,
@@ -55,8 +57,7 @@ impl MemorySecrets {
     /// The same secrets as a process sees them: with a short cache of its own, and with faults.
     pub fn for_process(&self, clock: &SimulatedClock, faults: Faults) -> Self {
         let cache = Some((clock.clone(), Cache::default()));
-        let (values, pairs) = (Arc::clone(&self.values), Arc::clone(&self.pairs));
-        Self { values, pairs, faults, cache }
+        Self { faults, cache, ..self.clone() }
     }
 
     pub fn put(&self, name: &str, value: &str) {
@@ -66,6 +67,19 @@ impl MemorySecrets {
     /// Stores a connection's provider token without the port.
     pub fn put_token(&self, connection: &ConnectionName, token: &str) {
         self.put(&token_name(connection), token);
+    }
+
+    /// Stores a managed key without the port.
+    pub fn put_key(&self, connection: &ConnectionName, version: u32, private: &str, public: &str) {
+        let name = key_name(connection, version);
+        self.put(&name, private);
+        held(&self.publics).insert(name, public.to_owned());
+    }
+
+    /// The public half of a managed key whose private one is there.
+    pub fn public_half(&self, connection: &ConnectionName, version: u32) -> Option<String> {
+        let name = key_name(connection, version);
+        self.contains(&name).then(|| held(&self.publics).get(&name).cloned())?
     }
 
     pub fn contains(&self, name: &str) -> bool {
@@ -153,12 +167,10 @@ impl MemorySecrets {
         let seed = DeploymentKey::new(*b"pairs of tests");
         let pair = first_host_key(&seed, &NodeId::from_bits(u128::from(*pairs)), version);
         let pair = pair.map_err(|error| SecretsError::Unavailable(error.to_string()))?;
-        let mut values = held(&self.values);
-        let name = key_name(connection, version);
-        if values.contains_key(&name) {
+        if self.contains(&key_name(connection, version)) {
             return Ok(None);
         }
-        values.insert(name, pair.private);
+        self.put_key(connection, version, &pair.private, &pair.public);
         if self.faults.hits(Fault::SecretsUnavailable) {
             return Err(SecretsError::Unavailable("the answer was lost".to_owned()));
         }

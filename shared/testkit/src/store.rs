@@ -134,6 +134,7 @@ impl MemoryStore {
         let items = held(&self.items);
         items.outbox.is_empty()
             && items.jobs.values().all(|job| job.state.is_terminal())
+            && items.rotations.values().all(|rotation| rotation.state.is_terminal())
             && items.nodes.values().all(|node| node.release_at.is_none())
     }
 
