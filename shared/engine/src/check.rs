@@ -47,7 +47,7 @@ pub async fn check(
     now: Timestamp,
 ) -> Result<Connection, CheckError> {
     let Some(key) = &connection.key else { return Ok(connection.clone()) };
-    let token = secrets.provider_token(&connection.name, true).await?;
+    let token = secrets.provider_token(connection, connection.token.is_none()).await?;
     let report = examine(store, provider, deployment, &token, connection, key).await?;
     let judged = Connection { drift: provider.take_drift(), ..connection.judged(report, now) };
     let events = event::of_connection(connection, &judged, now);

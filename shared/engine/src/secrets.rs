@@ -3,7 +3,10 @@
 
 use std::future::Future;
 
-use nodeyard_domain::{connection::ConnectionName, ownership::DeploymentKey};
+use nodeyard_domain::{
+    connection::{Connection, ConnectionName, StoredToken},
+    ownership::DeploymentKey,
+};
 use secrecy::SecretString;
 
 #[derive(Debug, thiserror::Error)]
@@ -19,22 +22,28 @@ type Result<T> = std::result::Result<T, SecretsError>;
 pub trait Secrets: Send + Sync {
     fn deployment_key(&self) -> impl Future<Output = Result<DeploymentKey>> + Send;
 
-    /// The provider token of a connection; `fresh` goes past every cache.
+    /// The provider token that a connection's record names. `fresh` goes past every cache and gives
+    /// the newest one that is stored: when a token is refused, the record may have been read before
+    /// another took its place.
     fn provider_token(
         &self,
-        connection: &ConnectionName,
+        connection: &Connection,
         fresh: bool,
     ) -> impl Future<Output = Result<SecretString>> + Send;
 
+    /// Stores another token beside the one that is `known`; it is the connection's when its record
+    /// names what comes back.
     fn put_provider_token(
         &self,
         connection: &ConnectionName,
+        known: Option<&StoredToken>,
         token: &SecretString,
-    ) -> impl Future<Output = Result<()>> + Send;
+    ) -> impl Future<Output = Result<StoredToken>> + Send;
 
+    /// Deletes all tokens that were stored for the connection's record.
     fn delete_provider_token(
         &self,
-        connection: &ConnectionName,
+        connection: &Connection,
     ) -> impl Future<Output = Result<()>> + Send;
 
     /// The private half of a managed SSH key, in OpenSSH form.

@@ -7,7 +7,10 @@ use std::{
 
 use jiff::Timestamp;
 use nodeyard_domain::{
-    connection::ConnectionName, host_key::first_host_key, id::NodeId, ownership::DeploymentKey,
+    connection::{Connection, ConnectionName, StoredToken},
+    host_key::first_host_key,
+    id::NodeId,
+    ownership::DeploymentKey,
 };
 use nodeyard_engine::{
     Clock,
@@ -80,6 +83,12 @@ impl MemorySecrets {
     pub fn public_half(&self, connection: &ConnectionName, version: u32) -> Option<String> {
         let name = key_name(connection, version);
         self.contains(&name).then(|| held(&self.publics).get(&name).cloned())?
+    }
+
+    /// The names that begin so.
+    pub fn names(&self, beginning: &str) -> Vec<String> {
+        let values = held(&self.values);
+        values.keys().filter(|name| name.starts_with(beginning)).cloned().collect()
     }
 
     pub fn contains(&self, name: &str) -> bool {
@@ -183,6 +192,14 @@ impl MemorySecrets {
     }
 }
 
+/// The newest token that is stored for a record.
+fn secret_of(connection: &Connection) -> String {
+    match &connection.token {
+        Some(StoredToken { secret, .. }) => format!("connection/{secret}"),
+        None => token_name(&connection.name),
+    }
+}
+
 fn token_name(connection: &ConnectionName) -> String {
     format!("connection/{connection}")
 }
@@ -199,22 +216,38 @@ impl Secrets for MemorySecrets {
 
     async fn provider_token(
         &self,
-        connection: &ConnectionName,
+        connection: &Connection,
         fresh: bool,
     ) -> Result<SecretString, SecretsError> {
-        self.get(&token_name(connection), fresh).await
+        let name = match &connection.token {
+            Some(StoredToken { secret, version }) if !fresh => {
+                format!("connection/{secret} {version}")
+            }
+            _ => secret_of(connection),
+        };
+        self.get(&name, fresh).await
     }
 
     async fn put_provider_token(
         &self,
         connection: &ConnectionName,
+        known: Option<&StoredToken>,
         token: &SecretString,
-    ) -> Result<(), SecretsError> {
-        self.set(&token_name(connection), Some(token.expose_secret())).await
+    ) -> Result<StoredToken, SecretsError> {
+        let of = |secret: &str| held(&self.values).contains_key(&format!("connection/{secret}"));
+        let known = known.filter(|known| of(&known.secret)).map(|known| known.secret.clone());
+        let version = held(&self.values).len().to_string();
+        let secret = known.unwrap_or_else(|| format!("{connection}-{version}"));
+        // Never changed, as the real ones.
+        self.put(&format!("connection/{secret} {version}"), token.expose_secret());
+        self.set(&format!("connection/{secret}"), Some(token.expose_secret())).await?;
+        Ok(StoredToken { secret, version })
     }
 
-    async fn delete_provider_token(&self, connection: &ConnectionName) -> Result<(), SecretsError> {
-        self.set(&token_name(connection), None).await
+    async fn delete_provider_token(&self, connection: &Connection) -> Result<(), SecretsError> {
+        let name = secret_of(connection);
+        held(&self.values).retain(|known, _| !known.starts_with(&format!("{name} ")));
+        self.set(&name, None).await
     }
 
     async fn ssh_key(
@@ -266,7 +299,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::pause::run_to_end;
+    use crate::{pause::run_to_end, provider::MemoryProvider, world::connection};
 
     #[test]
     fn a_process_notices_a_new_token_when_it_asks_past_its_cache_or_after_a_while() {
@@ -275,8 +308,10 @@ mod tests {
         let name: ConnectionName = "main".parse().unwrap();
         secrets.put_token(&name, "one");
         let process = secrets.for_process(&clock, Faults::none());
+        let key = MemoryProvider::new(clock.clone(), secrets.clone()).managed_key();
+        let on = connection(clock.now(), key);
         let read = |fresh| {
-            let token = run_to_end(process.provider_token(&name, fresh)).unwrap();
+            let token = run_to_end(process.provider_token(&on, fresh)).unwrap();
             token.expose_secret().to_owned()
         };
         assert_eq!(read(false), "one");

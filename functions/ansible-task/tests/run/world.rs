@@ -7,7 +7,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
-    connection::ConnectionName,
+    connection::{Connection, ConnectionName, StoredToken},
     host_key::HostPins,
     id::{JobId, NodeId},
     ownership::DeploymentKey,
@@ -247,23 +247,20 @@ impl Secrets for World {
         panic!("the task's role may not read the deployment key")
     }
 
-    async fn provider_token(
-        &self,
-        _: &ConnectionName,
-        _: bool,
-    ) -> Result<SecretString, SecretsError> {
+    async fn provider_token(&self, _: &Connection, _: bool) -> Result<SecretString, SecretsError> {
         panic!("the task's role may not read provider tokens")
     }
 
     async fn put_provider_token(
         &self,
         _: &ConnectionName,
+        _: Option<&StoredToken>,
         _: &SecretString,
-    ) -> Result<(), SecretsError> {
+    ) -> Result<StoredToken, SecretsError> {
         panic!("the task writes no secret")
     }
 
-    async fn delete_provider_token(&self, _: &ConnectionName) -> Result<(), SecretsError> {
+    async fn delete_provider_token(&self, _: &Connection) -> Result<(), SecretsError> {
         panic!("the task deletes no secret")
     }
 

@@ -203,6 +203,7 @@ fn connection(status: ConnectionStatus, reason: Option<ConnectionReason>) -> Con
             fingerprint: "aa".into(),
             public_key: "ssh-ed25519 AAAA".into(),
         }),
+        token: None,
         retired: Vec::new(),
         rotation: None,
         max_nodes: None,

@@ -2,7 +2,10 @@
 //! that table and project belong together.
 
 use nodeyard_domain::{
-    connection::ConnectionName, id::NodeId, node::NodeStatus, orphan::OrphanReason,
+    connection::{Connection, ConnectionName, StoredToken},
+    id::NodeId,
+    node::NodeStatus,
+    orphan::OrphanReason,
     ownership::DeploymentKey,
 };
 use nodeyard_engine::{
@@ -97,13 +100,18 @@ impl Secrets for WhileConfirmed<'_> {
         confirm(&self.0.world.store, &self.0.audit()).await.unwrap();
         self.0.world.secrets.deployment_key().await
     }
-    async fn provider_token(&self, name: &ConnectionName, fresh: bool) -> Secret<SecretString> {
-        self.0.world.secrets.provider_token(name, fresh).await
+    async fn provider_token(&self, on: &Connection, fresh: bool) -> Secret<SecretString> {
+        self.0.world.secrets.provider_token(on, fresh).await
     }
-    async fn put_provider_token(&self, _: &ConnectionName, _: &SecretString) -> Secret<()> {
+    async fn put_provider_token(
+        &self,
+        _: &ConnectionName,
+        _: Option<&StoredToken>,
+        _: &SecretString,
+    ) -> Secret<StoredToken> {
         unreachable!("the check stores no secret")
     }
-    async fn delete_provider_token(&self, _: &ConnectionName) -> Secret<()> {
+    async fn delete_provider_token(&self, _: &Connection) -> Secret<()> {
         unreachable!("the check deletes no secret")
     }
     async fn ssh_key(&self, _: &ConnectionName, _: u32) -> Secret<SecretString> {

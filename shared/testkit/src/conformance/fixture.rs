@@ -87,6 +87,7 @@ pub(super) fn connection(name: &str) -> Connection {
         reason: None,
         permission: Permission::ReadWrite,
         key: None,
+        token: None,
         retired: Vec::new(),
         rotation: None,
         max_nodes: Some(3),

@@ -96,7 +96,7 @@ impl<'a> Session<'a> {
         calls: usize,
     ) -> Result<Self> {
         let name = &connection.name;
-        let token = provider.secrets.provider_token(name, false).await.map_err(no_token)?;
+        let token = provider.secrets.provider_token(connection, false).await.map_err(no_token)?;
         let calls = i64::try_from(calls).unwrap_or(i64::MAX);
         let line = Line { noted: Some(name), ..Line::new(provider, token, calls) };
         Ok(Self { line, connection, refreshed: false, generation: 0 })
@@ -168,7 +168,7 @@ impl<'a> Session<'a> {
     async fn refresh(&mut self) -> Result<bool> {
         self.refreshed = true;
         let secrets = &self.line.provider.secrets;
-        let fresh = secrets.provider_token(&self.connection.name, true).await.map_err(no_token)?;
+        let fresh = secrets.provider_token(self.connection, true).await.map_err(no_token)?;
         let changed = fresh.expose_secret() != self.line.token.expose_secret();
         if changed {
             self.generation += 1;

@@ -152,6 +152,7 @@ pub fn connection(now: Timestamp, key: ManagedKey) -> Connection {
         reason: None,
         permission: Permission::ReadWrite,
         key: Some(key),
+        token: None,
         retired: Vec::new(),
         rotation: None,
         max_nodes: None,

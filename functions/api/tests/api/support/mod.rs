@@ -259,7 +259,8 @@ impl World {
 
     pub async fn provider_token(&self, name: &str) -> Option<String> {
         let name: ConnectionName = name.parse().unwrap();
-        let token = self.secrets.provider_token(&name, false).await.ok()?;
+        let connection = self.store.connection(&name).await.unwrap()?;
+        let token = self.secrets.provider_token(&connection, false).await.ok()?;
         Some(token.expose_secret().to_owned())
     }
 }
