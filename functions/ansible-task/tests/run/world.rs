@@ -37,6 +37,10 @@ pub struct State {
     pub keys: Vec<(u32, String)>,
     /// Calls to come that fail; of a write, after it was done.
     pub failing_pins: usize,
+    /// Writes of pins so far, and the one at which the run stands still for ever: this file says
+    /// that it does.
+    pub pins_written: usize,
+    pub stuck: Option<(usize, Stuck, PathBuf)>,
     pub failing_finish: usize,
     pub failing_timeline: usize,
     /// From when this file exists, the run's stop is requested.
@@ -45,6 +49,13 @@ pub struct State {
     pub late_once: Option<PathBuf>,
     /// The file that holds the host key the node shows: it must never be unpinned.
     pub shown_key: Option<PathBuf>,
+}
+
+/// Where in a write of pins a run stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stuck {
+    Before,
+    After,
 }
 
 #[derive(Debug, Clone)]
@@ -80,6 +91,8 @@ impl World {
             wakes: Vec::new(),
             keys: vec![(1, "managed key 1".into())],
             failing_pins: 0,
+            pins_written: 0,
+            stuck: None,
             failing_finish: 0,
             failing_timeline: 0,
             stop_once: None,
@@ -90,6 +103,19 @@ impl World {
 
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
+    }
+
+    async fn stand_still(&self, at: Stuck) {
+        let reached = {
+            let state = self.state();
+            let here = (state.pins_written, at);
+            let stuck = state.stuck.as_ref();
+            stuck.filter(|(write, at, _)| (*write, *at) == here).map(|(.., file)| file.clone())
+        };
+        if let Some(file) = reached {
+            std::fs::write(file, "").unwrap();
+            std::future::pending::<()>().await;
+        }
     }
 
     /// The result of the last run.
@@ -190,17 +216,23 @@ impl RunStore for World {
         expected: Option<&HostPins>,
         pins: &HostPins,
     ) -> Result<bool, StoreError> {
-        let mut state = self.state();
-        assert_eq!(&state.run.node_id, node);
-        if state.pins.as_ref() != expected {
-            return Ok(false);
+        self.state().pins_written += 1;
+        self.stand_still(Stuck::Before).await;
+        {
+            let mut state = self.state();
+            assert_eq!(&state.run.node_id, node);
+            if state.pins.as_ref() != expected {
+                return Ok(false);
+            }
+            if let Some(shown) = &state.shown_key {
+                let shown = std::fs::read_to_string(shown).unwrap();
+                let is_pinned = pins.known_hosts("node").contains(shown.trim());
+                assert!(is_pinned, "the node is locked out");
+            }
+            state.pins = Some(pins.clone());
+            State::fails(&mut state.failing_pins)?;
         }
-        if let Some(shown) = &state.shown_key {
-            let shown = std::fs::read_to_string(shown).unwrap();
-            assert!(pins.known_hosts("node").contains(shown.trim()), "the node is locked out");
-        }
-        state.pins = Some(pins.clone());
-        State::fails(&mut state.failing_pins)?;
+        self.stand_still(Stuck::After).await;
         Ok(true)
     }
 
