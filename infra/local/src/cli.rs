@@ -30,6 +30,8 @@ pub enum Task {
     Peer(PeerOptions),
     /// A run that says far more than anybody reads.
     Sizes(SizesOptions),
+    /// A token revoked while jobs run, another connected, and a managed key replaced on all nodes.
+    Rotation(RotationOptions),
     /// Plant secrets, let everything happen to them, and search every place for them.
     Canary(CanaryOptions),
     /// Kill at every boundary of every hop, in a simulated world.
@@ -199,6 +201,20 @@ pub struct CanaryOptions {
     /// With a planted leak in the programs, all of whose forms must be found; ends red.
     #[arg(long)]
     pub leak: bool,
+}
+
+/// `cargo xtask rotation`.
+#[derive(Debug, Clone, Args)]
+pub struct RotationOptions {
+    /// Name of the stack that it brings up.
+    #[arg(long, default_value = "rotation", value_parser = stack_name)]
+    pub stack: String,
+    /// What a created server is.
+    #[arg(long, value_enum, default_value_t = BackingKind::None)]
+    pub backing: BackingKind,
+    /// How many nodes are asked for.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=50))]
+    pub jobs: u32,
 }
 
 /// `cargo xtask sizes`.

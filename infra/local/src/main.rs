@@ -28,6 +28,7 @@ mod python;
 mod queue;
 mod random;
 mod report;
+mod rotation;
 mod signal;
 mod simulator;
 mod sizes;
@@ -70,6 +71,7 @@ async fn run(task: Task) -> Result<()> {
         Task::Chaos(options) => chaos::chaos(&Workspace::find()?, &options, report).await,
         Task::Peer(options) => peer::peer(&Workspace::find()?, &options, report).await,
         Task::Sizes(options) => sizes::sizes(&Workspace::find()?, &options, report).await,
+        Task::Rotation(options) => rotation::rotation(&Workspace::find()?, &options, report).await,
         Task::Canary(options) => canary::canary(&Workspace::find()?, &options, report).await,
         Task::CrashMatrix(options) => drill("crash-matrix", &options.words).await,
         Task::Sim(options) => drill("sim", &options.words).await,
