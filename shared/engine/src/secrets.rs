@@ -3,7 +3,12 @@
 
 use std::future::Future;
 
-use nodeyard_domain::{connection::ConnectionName, ownership::DeploymentKey};
+use jiff::Timestamp;
+use nodeyard_domain::{
+    connection::ConnectionName,
+    evidence::{Hash, Signature},
+    ownership::DeploymentKey,
+};
 use secrecy::SecretString;
 
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +72,14 @@ pub trait Secrets: Send + Sync {
         connection: &ConnectionName,
         version: u32,
     ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Signs the head of a chain of evidence with the deployment's key, whose private half nobody
+    /// ever sees.
+    fn sign_evidence(
+        &self,
+        head: &Hash,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Signature>> + Send;
 
     /// The secret generated at deployment, good for `POST /tokens` until the first admin token.
     fn bootstrap(&self) -> impl Future<Output = Result<SecretString>> + Send;

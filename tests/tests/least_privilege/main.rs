@@ -28,7 +28,7 @@ const PROGRAMS: &[Program] = &[
     Program {
         role: "WorkerRole",
         folder: "functions/worker",
-        engine: &["driver.rs", "effect.rs", "poll.rs", "admit.rs", "event.rs"],
+        engine: &["driver.rs", "effect.rs", "poll.rs", "admit.rs", "event.rs", "evidence.rs"],
     },
     Program {
         role: "HealthRole",
@@ -36,6 +36,7 @@ const PROGRAMS: &[Program] = &[
         engine: &[
             "sweep.rs",
             "event.rs",
+            "evidence.rs",
             "check.rs",
             "admit.rs",
             "orphan/budget.rs",
@@ -49,8 +50,16 @@ const PROGRAMS: &[Program] = &[
 ];
 
 /// Engine files that only declare: nothing in them calls a port.
-const DECLARING: &[&str] =
-    &["lib.rs", "orphan.rs", "provider.rs", "queue.rs", "runner.rs", "secrets.rs", "store.rs"];
+const DECLARING: &[&str] = &[
+    "exchange.rs",
+    "lib.rs",
+    "orphan.rs",
+    "provider.rs",
+    "queue.rs",
+    "runner.rs",
+    "secrets.rs",
+    "store.rs",
+];
 
 /// What a role has because of how its program is run, and not for a call that it makes.
 const OF_THE_PLATFORM: &[(&str, &str, &str)] = &[
@@ -94,6 +103,9 @@ const OF_SECRETS: &[(&str, &str)] = &[
     (".create_secret()", "secretsmanager:CreateSecret"),
     (".restore_secret()", "secretsmanager:RestoreSecret"),
     (".delete_secret()", "secretsmanager:DeleteSecret"),
+    ("key.sign(", "kms:Sign"),
+    // Signing names the key by its public half.
+    ("key.sign(", "kms:GetPublicKey"),
 ];
 
 const SECRET_NAMES: &[(&str, &str)] = &[
@@ -101,6 +113,7 @@ const SECRET_NAMES: &[(&str, &str)] = &[
     ("key_name(", "ssh keys"),
     ("/deployment-key\"", "deployment key"),
     ("/bootstrap\"", "bootstrap secret"),
+    ("self.signing", "evidence key"),
 ];
 
 /// The four kinds of task resources are patterns of the template; only their actions are held here.
@@ -119,6 +132,7 @@ const OPERATIONS: &[&str] = &[
     "delete_secret",
     "describe_tasks",
     "get_item",
+    "get_public_key",
     "get_secret_value",
     "list_tasks",
     "put_events",
@@ -128,6 +142,7 @@ const OPERATIONS: &[&str] = &[
     "restore_secret",
     "run_task",
     "send_message",
+    "sign",
     "stop_task",
     "transact_write_items",
     "update_item",

@@ -4,6 +4,7 @@
 //! Must not: choose anything by itself. What happens next is the drill's to say.
 
 pub mod judge;
+mod proof;
 pub mod tasks;
 mod told;
 pub mod watch;
@@ -29,6 +30,7 @@ use nodeyard_engine::{
     Clock as _, Driver, Handled,
     check::check,
     driver::DriverError,
+    evidence::sign_left,
     orphan::{OrphanCheck, OrphanStore as _, confirm},
     queue::WakeQueue as _,
     store::{AuditEntry, JobStore as _},
@@ -187,6 +189,7 @@ impl Stage {
         self.hops.start(Tag::Sweep, async move {
             let now = driver.clock.now();
             let _ = sweep(&driver.store, &driver.queue, &driver.events, now).await;
+            let _ = sign_left(&driver.store, &driver.secrets, now).await;
             Ended::Scheduled
         });
     }
@@ -329,6 +332,7 @@ impl Stage {
         }) || store.with_nodes(|nodes| {
             nodes.values().any(|node| node.release_at.is_some_and(|at| at <= now))
         }) || store.has_due_event(overdue)
+            || !store.unsigned_now().is_empty()
     }
 
     /// Nothing is left to do, and no wake is on its way.

@@ -19,6 +19,7 @@ use std::{
 use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{Connection, ConnectionName, ConnectionStatus, Permission, ProviderKind},
+    evidence::{Hash, Signature},
     ownership::DeploymentKey,
 };
 use nodeyard_engine::secrets::SecretsError;
@@ -74,6 +75,9 @@ impl Secrets for Vault {
             None if self.is_down => Err(SecretsError::Unavailable("throttled".into())),
             None => missing(),
         }
+    }
+    async fn sign_evidence(&self, _: &Hash, _: Timestamp) -> SecretResult<Signature> {
+        missing()
     }
     async fn deployment_key(&self) -> SecretResult<DeploymentKey> {
         missing()
