@@ -46,6 +46,8 @@ pub enum Task {
     Fuzz(DrillOptions),
     /// Provider calls per node; simulated, or on the local stack.
     Calls(CallsOptions),
+    /// Check a job's evidence: chain, digest, signature.
+    VerifyEvidence(VerifyEvidenceOptions),
     /// Hand a queue's messages to a function run by `cargo lambda watch`.
     Feed(FeedOptions),
     /// Answer as ECS and run container tasks on this machine.
@@ -237,6 +239,16 @@ pub struct DrillOptions {
     /// Options of the drill.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub words: Vec<String>,
+}
+
+/// `cargo xtask verify-evidence`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyEvidenceOptions {
+    /// The bundle, as `GET /jobs/{id}/evidence` answers it; `-` for standard input.
+    pub file: PathBuf,
+    /// The deployment's public key, from elsewhere than the bundle: PEM, or DER as base64.
+    #[arg(long)]
+    pub public_key: Option<PathBuf>,
 }
 
 /// `cargo xtask calls`.

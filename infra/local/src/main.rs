@@ -17,6 +17,7 @@ mod demo;
 mod drills;
 mod ecs;
 mod error;
+mod evidence;
 mod feed;
 mod function;
 mod journal;
@@ -82,6 +83,7 @@ async fn run(task: Task) -> Result<()> {
             calls::calls(&Workspace::find()?, &options, report).await
         }
         Task::Calls(_) => drill("calls", &[]).await,
+        Task::VerifyEvidence(options) => evidence::verify(&options),
     }
 }
 

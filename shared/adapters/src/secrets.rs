@@ -1,8 +1,10 @@
-//! Secrets in Secrets Manager, with a short cache in the process.
+//! Secrets in Secrets Manager, with a short cache in the process, and the key that signs evidence
+//! in the key service.
 //!
 //! A secret's name may be told; nothing read here ever is.
 
 mod cache;
+mod signing;
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{
@@ -10,14 +12,17 @@ use aws_sdk_secretsmanager::{
     error::{ProvideErrorMetadata, SdkError},
     operation::get_secret_value::GetSecretValueError,
 };
+use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{Connection, ConnectionName, StoredToken},
+    evidence::{Hash, Signature},
     ownership::DeploymentKey,
 };
 use nodeyard_engine::secrets::{Secrets, SecretsError};
 use secrecy::{ExposeSecret, SecretString};
 
 use cache::Cache;
+use signing::SigningKey;
 
 use crate::{aws::sent, hetzner::key::new_key_pair};
 
@@ -27,12 +32,21 @@ pub struct SecretsManager {
     client: Client,
     prefix: String,
     cache: Cache,
+    /// Of those who sign.
+    signing: Option<SigningKey>,
 }
 
 impl SecretsManager {
     /// `prefix` as in `nodeyard/main`.
     pub fn new(config: &SdkConfig, prefix: impl Into<String>) -> Self {
-        Self { client: Client::new(config), prefix: prefix.into(), cache: Cache::default() }
+        let (client, cache) = (Client::new(config), Cache::default());
+        Self { client, prefix: prefix.into(), cache, signing: None }
+    }
+
+    /// Will sign evidence with a key of the key service: an id, an ARN or an alias.
+    #[must_use]
+    pub fn signing_with(self, config: &SdkConfig, key: impl Into<String>) -> Self {
+        Self { signing: Some(SigningKey::new(config, key.into())), ..self }
     }
 
     /// `secret`: the last part.
@@ -221,6 +235,13 @@ impl Secrets for SecretsManager {
     /// At once: a key that opens nothing any more is of no use to anybody.
     async fn destroy_ssh_key(&self, connection: &ConnectionName, version: u32) -> Result<()> {
         self.destroy(&self.key_name(connection, version)).await
+    }
+
+    async fn sign_evidence(&self, head: &Hash, now: Timestamp) -> Result<Signature> {
+        let Some(key) = &self.signing else {
+            return Err(SecretsError::Missing("the key that signs evidence".to_owned()));
+        };
+        key.sign(head, now).await
     }
 
     /// Never from the cache: it is read rarely, and a replaced one must not be good for longer.

@@ -3,8 +3,10 @@
 
 use std::future::Future;
 
+use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{Connection, ConnectionName, StoredToken},
+    evidence::{Hash, Signature},
     ownership::DeploymentKey,
 };
 use secrecy::SecretString;
@@ -76,6 +78,14 @@ pub trait Secrets: Send + Sync {
         connection: &ConnectionName,
         version: u32,
     ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Signs the head of a chain of evidence with the deployment's key, whose private half nobody
+    /// ever sees.
+    fn sign_evidence(
+        &self,
+        head: &Hash,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Signature>> + Send;
 
     /// The secret generated at deployment, good for `POST /tokens` until the first admin token.
     fn bootstrap(&self) -> impl Future<Output = Result<SecretString>> + Send;

@@ -8,6 +8,7 @@ use std::{
 use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{Connection, ConnectionName, StoredToken},
+    evidence::{Hash, Signature},
     host_key::first_host_key,
     id::NodeId,
     ownership::DeploymentKey,
@@ -23,6 +24,7 @@ use crate::{
     faults::{Fault, Faults},
     held,
     pause::pause,
+    signer,
 };
 
 /// How long a process may use what it has read: as the real secret store's port does.
@@ -285,6 +287,16 @@ impl Secrets for MemorySecrets {
         version: u32,
     ) -> Result<(), SecretsError> {
         self.set(&key_name(connection, version), None).await
+    }
+
+    async fn sign_evidence(&self, head: &Hash, now: Timestamp) -> Result<Signature, SecretsError> {
+        pause().await;
+        if self.faults.hits(Fault::SecretsUnavailable) {
+            return Err(SecretsError::Unavailable("no answer".to_owned()));
+        }
+        let signature = signer::sign(head, now);
+        pause().await;
+        Ok(signature)
     }
 
     async fn bootstrap(&self) -> Result<SecretString, SecretsError> {

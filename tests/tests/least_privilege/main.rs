@@ -34,6 +34,7 @@ const PROGRAMS: &[Program] = &[
             "poll.rs",
             "admit.rs",
             "event.rs",
+            "evidence.rs",
             "rotation.rs",
             "rotation/effect.rs",
         ],
@@ -44,6 +45,7 @@ const PROGRAMS: &[Program] = &[
         engine: &[
             "sweep.rs",
             "event.rs",
+            "evidence.rs",
             "check.rs",
             "admit.rs",
             "orphan/budget.rs",
@@ -58,8 +60,16 @@ const PROGRAMS: &[Program] = &[
 ];
 
 /// Engine files that only declare: nothing in them calls a port.
-const DECLARING: &[&str] =
-    &["lib.rs", "orphan.rs", "provider.rs", "queue.rs", "runner.rs", "secrets.rs", "store.rs"];
+const DECLARING: &[&str] = &[
+    "exchange.rs",
+    "lib.rs",
+    "orphan.rs",
+    "provider.rs",
+    "queue.rs",
+    "runner.rs",
+    "secrets.rs",
+    "store.rs",
+];
 
 /// What a role has because of how its program is run, and not for a call that it makes.
 const OF_THE_PLATFORM: &[(&str, &str, &str)] = &[
@@ -103,6 +113,9 @@ const OF_SECRETS: &[(&str, &str)] = &[
     (".create_secret()", "secretsmanager:CreateSecret"),
     (".restore_secret()", "secretsmanager:RestoreSecret"),
     (".delete_secret()", "secretsmanager:DeleteSecret"),
+    ("key.sign(", "kms:Sign"),
+    // Signing names the key by its public half.
+    ("key.sign(", "kms:GetPublicKey"),
 ];
 
 const SECRET_NAMES: &[(&str, &str)] = &[
@@ -110,6 +123,7 @@ const SECRET_NAMES: &[(&str, &str)] = &[
     ("key_name(", "ssh keys"),
     ("/deployment-key\"", "deployment key"),
     ("/bootstrap\"", "bootstrap secret"),
+    ("self.signing", "evidence key"),
 ];
 
 /// The four kinds of task resources are patterns of the template; only their actions are held here.
@@ -128,6 +142,7 @@ const OPERATIONS: &[&str] = &[
     "delete_secret",
     "describe_tasks",
     "get_item",
+    "get_public_key",
     "get_secret_value",
     "list_tasks",
     "put_events",
@@ -137,6 +152,7 @@ const OPERATIONS: &[&str] = &[
     "restore_secret",
     "run_task",
     "send_message",
+    "sign",
     "stop_task",
     "transact_write_items",
     "update_item",

@@ -8,6 +8,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
     connection::{Connection, ConnectionName, StoredToken},
+    evidence::{Entry, Hash, Signature},
     host_key::HostPins,
     id::{JobId, NodeId},
     ownership::DeploymentKey,
@@ -31,6 +32,7 @@ pub struct State {
     pub pins: Option<HostPins>,
     pub timeline: Vec<TimelineEntry>,
     pub log: Vec<(u32, String)>,
+    pub evidence: Vec<Entry>,
     pub results: Vec<RunResult>,
     pub wakes: Vec<Wake>,
     /// Versions of the managed key that exist, with their private halves.
@@ -90,6 +92,7 @@ impl World {
             results: Vec::new(),
             wakes: Vec::new(),
             keys: vec![(1, "managed key 1".into())],
+            evidence: Vec::new(),
             failing_pins: 0,
             pins_written: 0,
             stuck: None,
@@ -262,6 +265,19 @@ impl RunStore for World {
         state.log.push((sequence, text.to_owned()));
         Ok(())
     }
+
+    async fn append_run_evidence(
+        &self,
+        job: &JobId,
+        run: u32,
+        entries: &[Entry],
+    ) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        assert_eq!((&state.run.job_id, state.run.number), (job, run));
+        assert!(!entries.is_empty(), "nothing is appended for nothing");
+        state.evidence.extend_from_slice(entries);
+        Ok(true)
+    }
 }
 
 impl WakeQueue for World {
@@ -277,6 +293,10 @@ impl WakeQueue for World {
 impl Secrets for World {
     async fn deployment_key(&self) -> Result<DeploymentKey, SecretsError> {
         panic!("the task's role may not read the deployment key")
+    }
+
+    async fn sign_evidence(&self, _: &Hash, _: Timestamp) -> Result<Signature, SecretsError> {
+        panic!("the task's role may not sign")
     }
 
     async fn provider_token(&self, _: &Connection, _: bool) -> Result<SecretString, SecretsError> {

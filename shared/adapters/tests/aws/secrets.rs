@@ -2,8 +2,11 @@
 
 use jiff::Timestamp;
 use nodeyard_adapters::secrets::SecretsManager;
-use nodeyard_domain::connection::{
-    Connection, ConnectionName, ConnectionStatus, Permission, ProviderKind, StoredToken,
+use nodeyard_domain::{
+    connection::{
+        Connection, ConnectionName, ConnectionStatus, Permission, ProviderKind, StoredToken,
+    },
+    evidence::{PublicKey, canonical::hash_of},
 };
 use nodeyard_engine::secrets::{Secrets, SecretsError};
 use secrecy::{ExposeSecret, SecretString};
@@ -14,7 +17,11 @@ use crate::{
     emulator::{Emulator, Program, on_both},
 };
 
-on_both!(a_token_is_stored_replaced_and_deleted, a_version_of_a_key_is_written_once_and_destroyed,);
+on_both!(
+    a_token_is_stored_replaced_and_deleted,
+    a_version_of_a_key_is_written_once_and_destroyed,
+    a_head_is_signed_as_the_digest_that_it_is,
+);
 
 const TOKEN: &str = "canary-6f1d2c";
 
@@ -132,4 +139,28 @@ async fn a_version_of_a_key_is_written_once_and_destroyed(on: Program) {
     }
     assert!(matches!(secrets.ssh_key(&name(), 2).await, Err(SecretsError::Missing(_))));
     assert!(secrets.ssh_key(&name(), 3).await.is_ok());
+}
+
+async fn a_head_is_signed_as_the_digest_that_it_is(on: Program) {
+    let Some(emulator) = Emulator::start(on).await else { return };
+    let config = emulator.config();
+    let keys = aws_sdk_kms::Client::new(&config);
+    let made = keys
+        .create_key()
+        .key_spec(aws_sdk_kms::types::KeySpec::EccNistP256)
+        .key_usage(aws_sdk_kms::types::KeyUsageType::SignVerify)
+        .send()
+        .await
+        .unwrap();
+    let key = made.key_metadata.unwrap().arn.unwrap();
+    let secrets = SecretsManager::new(&config, "nodeyard/test").signing_with(&config, &key);
+    let head = hash_of(b"an entry");
+    let at = "2026-01-01T00:00:00Z".parse().unwrap();
+    let signature = secrets.sign_evidence(&head, at).await.unwrap();
+    let public = PublicKey::parse(&signature.public_key).unwrap();
+    assert!(signature.is_by(&public, &head), "{signature:?}");
+    assert!(!signature.is_by(&public, &hash_of(b"another entry")));
+    assert!(!signature.key_id.is_empty());
+    let without = SecretsManager::new(&config, "nodeyard/test");
+    assert!(matches!(without.sign_evidence(&head, at).await, Err(SecretsError::Missing(_))));
 }

@@ -70,7 +70,7 @@ fn decision(job: &Job, state: JobState, status: Option<NodeStatus>) -> Decision 
         job.error = Some(JobError { code: Code::SmokeFailed, detail: "not told".into() });
     }
     let node = NodeChange { status, ..NodeChange::default() };
-    Decision { job, node, entries: Vec::new() }
+    Decision { job, node, entries: Vec::new(), evidence: Vec::new() }
 }
 
 fn kinds(events: &[Event]) -> Vec<EventKind> {

@@ -1,8 +1,10 @@
 //! After the table was restored, or where it has no past, nothing is removed until an admin says
 //! that table and project belong together.
 
+use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{Connection, ConnectionName, StoredToken},
+    evidence::{Hash, Signature},
     id::NodeId,
     node::NodeStatus,
     orphan::OrphanReason,
@@ -125,6 +127,9 @@ impl Secrets for WhileConfirmed<'_> {
     }
     async fn destroy_ssh_key(&self, _: &ConnectionName, _: u32) -> Secret<()> {
         unreachable!("the check destroys no key")
+    }
+    async fn sign_evidence(&self, _: &Hash, _: Timestamp) -> Secret<Signature> {
+        unreachable!("the check ends no job")
     }
     async fn bootstrap(&self) -> Secret<SecretString> {
         unreachable!("the check is no caller")

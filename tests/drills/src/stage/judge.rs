@@ -14,7 +14,7 @@ use nodeyard_domain::{
 
 use nodeyard_testkit::provider::{Books, PROJECT};
 
-use super::{Stage, told, watch::Watch};
+use super::{Stage, proof, told, watch::Watch};
 
 /// A job item never grows above this.
 const MAX_JOB_BYTES: usize = 8 * 1024;
@@ -95,6 +95,8 @@ pub fn judge(stage: &Stage, watch: &mut Watch, known: &Circumstances) -> Finding
         }
     }
     findings.stuck.extend(told::unsent(stage));
+    findings.broken.extend(proof::wrong(stage));
+    findings.stuck.extend(proof::unsigned(stage));
     for node in nodes.values() {
         if node.status == NodeStatus::CleanupPending {
             findings.stuck.push(format!("{} is still to be cleaned up", node.id));

@@ -5,6 +5,7 @@
 
 mod doors;
 pub mod judge;
+mod proof;
 pub mod tasks;
 mod told;
 pub mod watch;
@@ -30,6 +31,7 @@ use nodeyard_engine::{
     Clock as _, Driver, Handled,
     check::check,
     driver::DriverError,
+    evidence::sign_left,
     orphan::{OrphanCheck, OrphanStore as _, confirm},
     queue::WakeQueue as _,
     rotation::destroy_unused_keys,
@@ -196,6 +198,7 @@ impl Stage {
         self.hops.start(Tag::Sweep, async move {
             let now = driver.clock.now();
             let _ = sweep(&driver.store, &driver.queue, &driver.events, now).await;
+            let _ = sign_left(&driver.store, &driver.secrets, now).await;
             Ended::Scheduled
         });
     }
@@ -344,6 +347,7 @@ impl Stage {
             nodes.values().any(|node| node.release_at.is_some_and(|at| at <= now))
         }) || store.all_rotations().iter().any(|it| it.look_at().is_some_and(|at| at <= overdue))
             || store.has_due_event(overdue)
+            || !store.unsigned_now().is_empty()
     }
 
     /// Nothing is left to do, and no wake is on its way.

@@ -155,6 +155,7 @@ fn result(code: Option<Code>, is_ready: bool, now: Timestamp) -> RunResult {
         message: code.map(|code| code.sentence().to_owned()).unwrap_or_default(),
         recap: Recap { ok: 10, changed: 3, failed: u32::from(code.is_some()), ..Recap::default() },
         key_version: None,
+        evidence: None,
         readiness: vec![Finding {
             code: ReadinessCode::ServiceDown,
             ok: is_ready,

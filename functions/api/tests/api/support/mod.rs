@@ -189,7 +189,7 @@ impl World {
         let mut node = NodeChange::default();
         (job.updated_at, job.news_at) = (self.clock.now(), None);
         change(&mut job, &mut node);
-        let decision = Decision { job, node, entries: Vec::new() };
+        let decision = Decision { job, node, entries: Vec::new(), evidence: Vec::new() };
         self.store.commit(&loaded, &decision).await.unwrap();
     }
 

@@ -21,6 +21,7 @@ use nodeyard_domain::{
     connection::{
         Connection, ConnectionName, ConnectionStatus, Permission, ProviderKind, StoredToken,
     },
+    evidence::{Hash, Signature},
     ownership::DeploymentKey,
 };
 use nodeyard_engine::secrets::SecretsError;
@@ -76,6 +77,9 @@ impl Secrets for Vault {
             None if self.is_down => Err(SecretsError::Unavailable("throttled".into())),
             None => missing(),
         }
+    }
+    async fn sign_evidence(&self, _: &Hash, _: Timestamp) -> SecretResult<Signature> {
+        missing()
     }
     async fn deployment_key(&self) -> SecretResult<DeploymentKey> {
         missing()
