@@ -6,8 +6,8 @@ use nodeyard_domain::{
     run::Run,
 };
 
-/// The most entries stored at a time; they fit into a piece.
-const MAX_BATCH: usize = 24;
+/// The most entries stored at a time; fewer where they would not fit into a piece.
+const MAX_BATCH: usize = 64;
 
 /// Entries that wait to be stored, and the end of the chain.
 pub(crate) struct Evidence {

@@ -170,12 +170,10 @@ async fn what_the_worker_could_not_sign_the_sweep_signs() {
         World::build(Setup { seed: 4, faults: faults.clone(), ..Setup::default() }).await;
     let (job, node) = world.provision(|_| {}).await;
     settle(&world).await;
-    faults.set(Fault::SecretsUnavailable, 1000);
     let configure = world.work(JobKind::NodeConfigure, &node).await.unwrap();
-    // Its run needs no secret that is not in the worker's hands by now.
-    let _ = world.run_for(30).await;
-    faults.clear();
-    let _ = world.run_for(20).await;
+    while world.runner.running().is_empty() {
+        world.run_for(1).await.unwrap();
+    }
     faults.set(Fault::SecretsUnavailable, 1000);
     let _ = world.run_for(400).await;
     assert_eq!(world.state(&configure), JobState::Succeeded);

@@ -35,7 +35,10 @@ fn ready_in_the_end(salt: u64) -> Life {
     life.sees(2, Outcome::ServerSeen { server, status });
     life.sees(30, Outcome::RunRunning);
     life.sees(9, Outcome::RunLost { message: "the task is gone".into() });
-    life.sees(40, Outcome::RunStarted).sees(1, Outcome::RunRunning);
+    life.sees(40, Outcome::RunStarted);
+    let server = life.server();
+    let status = nodeyard_domain::observation::ServerStatus::Running;
+    life.sees(2, Outcome::ServerSeen { server, status }).sees(1, Outcome::RunRunning);
     life.run(None, &READY.iter().rev().copied().collect::<Vec<_>>());
     life
 }
