@@ -177,7 +177,7 @@ async fn what_the_worker_could_not_sign_the_sweep_signs() {
     faults.set(Fault::SecretsUnavailable, 1000);
     let _ = world.run_for(400).await;
     assert_eq!(world.state(&configure), JobState::Succeeded);
-    assert_eq!(world.store.unsigned_now(), [configure.clone()]);
+    assert_eq!(world.store.unsigned_now(), std::slice::from_ref(&configure));
     let unsigned = bundle(&world, &configure);
     assert!(unsigned.unsigned);
     let told = verify(&json_of(&unsigned), None).to_string();

@@ -35,6 +35,7 @@ const PROGRAMS: &[Program] = &[
             "admit.rs",
             "event.rs",
             "evidence.rs",
+            "exchange.rs",
             "rotation.rs",
             "rotation/effect.rs",
         ],
@@ -60,16 +61,8 @@ const PROGRAMS: &[Program] = &[
 ];
 
 /// Engine files that only declare: nothing in them calls a port.
-const DECLARING: &[&str] = &[
-    "exchange.rs",
-    "lib.rs",
-    "orphan.rs",
-    "provider.rs",
-    "queue.rs",
-    "runner.rs",
-    "secrets.rs",
-    "store.rs",
-];
+const DECLARING: &[&str] =
+    &["lib.rs", "orphan.rs", "provider.rs", "queue.rs", "runner.rs", "secrets.rs", "store.rs"];
 
 /// What a role has because of how its program is run, and not for a call that it makes.
 const OF_THE_PLATFORM: &[(&str, &str, &str)] = &[

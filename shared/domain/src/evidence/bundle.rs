@@ -139,11 +139,11 @@ pub(super) fn taken(entries: &[Value]) -> Result<Vec<(u32, Head)>, Unreadable> {
     Ok(taken.collect())
 }
 
+/// A run, and the digest of its playbooks as the job's chain and as the run's own tell it.
+pub(super) type OfRun = (u32, [Option<Hash>; 2]);
+
 /// The digest of the playbooks that a run's chain and the job's chain tell of, by run.
-pub(super) fn playbooks(
-    entries: &[Value],
-    runs: &[RunChain],
-) -> Result<Vec<(u32, [Option<Hash>; 2])>, Unreadable> {
+pub(super) fn playbooks(entries: &[Value], runs: &[RunChain]) -> Result<Vec<OfRun>, Unreadable> {
     let mut all = Vec::new();
     for (_, fact) in facts(entries, "run_taken")? {
         let Fact::RunTaken { run, evidence: Some(evidence), .. } = fact else { continue };
