@@ -3,14 +3,19 @@
 //!
 //! The simulator's journal is the judge of what was made twice.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use nodeyard_domain::evidence::{
+    PublicKey,
+    verify::{Verdict, verify},
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::api::text;
 use crate::bench::{Bench, with_stack};
-use crate::chaos::fleet::{self, Standing};
+use crate::chaos::fleet::{self, Member, Standing};
 use crate::chaos::judge;
 use crate::cli::{RotationOptions, StackOptions};
 use crate::error::{Result, XtaskError};
@@ -72,6 +77,9 @@ async fn play(bench: &Bench, jobs: u32) -> Result<String> {
     }
     bench.report.line(format!("all {jobs} are ready, {away_secs:.0} s without a token"));
 
+    let digest = evidence(bench, &members).await?;
+    bench.report.line(format!("{jobs} bundles of evidence are signed; one digest: {digest}"));
+
     let start = Instant::now();
     let rotated = bench.api.call(Method::POST, "/providers/main/rotate-key", None).await?;
     let job = text(&rotated, "/job/id")?;
@@ -102,6 +110,33 @@ async fn play(bench: &Bench, jobs: u32) -> Result<String> {
         "rotation: {jobs} jobs finished after {away_secs:.0} s without a token, 2 wrong tokens \
          refused; key replaced on {moved} nodes in {secs:.0} s; 0 duplicates, 0 orphans, 0 stuck"
     ))
+}
+
+/// Every provision has left a signed bundle, and all of them claim the same, whatever they waited
+/// for on their way.
+async fn evidence(bench: &Bench, members: &[Member]) -> Result<String> {
+    let mut digests = BTreeSet::new();
+    let mut key = None;
+    for Member { job, .. } in members {
+        let signed = until(bench, "a signature", async || {
+            let bundle = bench.api.get(&format!("/jobs/{job}/evidence")).await?;
+            Ok((bundle["unsigned"] != true).then_some(bundle))
+        });
+        let bundle = signed.await?;
+        let given = text(&bundle, "/signature/public_key")?;
+        let given =
+            PublicKey::parse(&given).map_err(|error| XtaskError::Check(error.to_string()))?;
+        // The deployment has one key.
+        let verdict = verify(&bundle, Some(key.get_or_insert(given)));
+        if verdict != Verdict::Authenticated {
+            return Err(XtaskError::Check(format!("the evidence of {job} is {verdict}")));
+        }
+        digests.insert(text(&bundle, "/digest")?);
+    }
+    match digests.len() {
+        1 => Ok(digests.pop_first().unwrap_or_default()),
+        _ => Err(XtaskError::Check(format!("different digests: {digests:?}"))),
+    }
 }
 
 async fn put(bench: &Bench, token: &str) -> Result<(StatusCode, Value)> {
