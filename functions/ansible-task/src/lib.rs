@@ -14,6 +14,7 @@ mod boot;
 mod child;
 mod digest;
 mod events;
+mod evidence;
 mod failure;
 mod host_key;
 mod inventory;

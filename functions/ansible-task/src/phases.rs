@@ -62,6 +62,7 @@ fn begin<S: RunStore, C: Clock>(
     let digest = digest::of_folder(playbooks).map_err(|error| {
         Failure::of_task(format!("the playbooks cannot be read ({}): {error}", playbooks.display()))
     })?;
+    report.begin_evidence(digest.parse().ok());
     let Run { number, server_id, profile, .. } = site.run;
     let entry = report.entry(format!("run {number} began"));
     report.note(

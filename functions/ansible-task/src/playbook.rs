@@ -5,7 +5,7 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
-use nodeyard_domain::timeline::TimelineEntry;
+use nodeyard_domain::{evidence::Fact, timeline::TimelineEntry};
 use nodeyard_engine::{Clock, store::RunStore};
 use tokio::{
     process::Child,
@@ -136,6 +136,7 @@ pub(crate) fn tell<S: RunStore, C: Clock>(
     report: &mut Report<'_, S, C>,
 ) {
     tally.add(event);
+    prove(playbook, event, tally, report);
     let entry = match event {
         Event::Play { play } => report.entry(format!("play: {play}")),
         Event::Task(task) => match entry_of(task, report) {
@@ -153,6 +154,39 @@ pub(crate) fn tell<S: RunStore, C: Clock>(
         Event::Other => return,
     };
     report.note(entry.with("playbook", playbook));
+}
+
+/// Every result of a task goes on the run's chain; of a loop, every item that changed or failed.
+fn prove<S: RunStore, C: Clock>(
+    playbook: &str,
+    event: &Event,
+    tally: &Tally,
+    report: &mut Report<'_, S, C>,
+) {
+    match event {
+        Event::Task(task) => {
+            let status = match task.status {
+                Status::Ok | Status::Skipped if task.item.is_some() => return,
+                Status::Ok => "ok",
+                Status::Changed => "changed",
+                Status::Skipped => "skipped",
+                Status::Failed if task.ignored => "ignored",
+                Status::Failed | Status::Unreachable => "failed",
+                Status::Other => return,
+            };
+            let clean = |text: &str| report.redacted(text);
+            let (name, role) = (clean(&task.task), task.role.as_deref().map(clean));
+            let (item, message) = (task.item.as_deref().map(clean), task.msg.as_deref().map(clean));
+            let of = (name.as_str(), role.as_deref(), item.as_deref());
+            let seconds = task.seconds;
+            report.prove(Fact::task_ended(playbook, of, status, seconds, message.as_deref()));
+        }
+        Event::Stats { .. } => {
+            report
+                .prove(Fact::PlaybookEnded { playbook: playbook.to_owned(), recap: tally.recap() });
+        }
+        Event::Play { .. } | Event::Other => {}
+    }
 }
 
 /// What changed or failed has an entry; of a loop, only the items that failed.

@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
+    evidence::{Fact, Hash, RunEvidence},
     run::Run,
     timeline::{Source, TimelineEntry},
 };
@@ -10,7 +11,10 @@ use nodeyard_engine::{Clock, store::RunStore};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use crate::{log::Log, persist::persist, printable::printable, redaction::Redactor, tempo::Tempo};
+use crate::{
+    evidence::Evidence, log::Log, persist::persist, printable::printable, redaction::Redactor,
+    tempo::Tempo,
+};
 
 /// The most entries a run adds to its job's timeline, not counting the last two, which tell how many
 /// were left out and how the run ended. The log has the rest.
@@ -27,6 +31,7 @@ pub(crate) struct Report<'a, S, C> {
     tempo: Tempo,
     redactor: Redactor,
     log: Log,
+    evidence: Evidence,
     entries: Vec<TimelineEntry>,
     /// Entries ever noted.
     noted: usize,
@@ -45,6 +50,7 @@ impl<'a, S: RunStore, C: Clock> Report<'a, S, C> {
             tempo,
             redactor: Redactor::default(),
             log: Log::default(),
+            evidence: Evidence::of(run),
             entries: Vec::new(),
             noted: 0,
             left_out: 0,
@@ -113,6 +119,22 @@ impl<'a, S: RunStore, C: Clock> Report<'a, S, C> {
         self.note(entry);
     }
 
+    /// Puts a fact on the run's own chain of evidence; its texts come in redacted.
+    pub(crate) fn prove(&mut self, fact: Fact) {
+        self.evidence.add(self.clock.now(), fact);
+    }
+
+    /// Which playbooks run: part of the result, and of the chain's first entry.
+    pub(crate) fn begin_evidence(&mut self, playbooks: Option<Hash>) {
+        let began = self.evidence.begin(self.run, playbooks);
+        self.prove(began);
+    }
+
+    /// What the result tells of the chain, which nothing is added to any more.
+    pub(crate) fn evidence(&self) -> RunEvidence {
+        self.evidence.told()
+    }
+
     /// Adds a line of a child's output to the log.
     pub(crate) fn line(&mut self, line: &str) {
         if let Some(clean) = self.redactor.line(line) {
@@ -135,7 +157,18 @@ impl<'a, S: RunStore, C: Clock> Report<'a, S, C> {
     }
 
     async fn append(&mut self, insist: bool) {
-        let Self { store, run, entries, log, tempo, .. } = self;
+        let Self { store, run, entries, log, evidence, tempo, .. } = self;
+        while let Some(batch) = evidence.batch() {
+            let append = async || store.append_run_evidence(&run.job_id, run.number, batch).await;
+            match persist("appending to the evidence", tempo.retry_pause, |_| insist, append).await
+            {
+                Ok(is_ours) => evidence.stored(is_ours),
+                Err(error) => {
+                    tracing::warn!(%error, "the evidence was not appended to");
+                    break;
+                }
+            }
+        }
         if !entries.is_empty() {
             let batch = entries.as_slice();
             let append = async || store.append_timeline(&run.job_id, batch).await;

@@ -5,6 +5,7 @@ use std::{ffi::OsString, future::Future, path::PathBuf};
 
 use nodeyard_adapters::config::TaskConfig;
 use nodeyard_domain::{
+    evidence::Fact,
     id::JobId,
     run::{Run, RunResult},
     wake::{Wake, WakeReason},
@@ -180,6 +181,7 @@ pub(crate) async fn conclude<S: RunStore, C: Clock>(
                 .with("status", "failed"),
         }
     });
+    report.prove(Fact::run_ended(code, &message));
     report.close().await;
     RunResult {
         code,
@@ -187,6 +189,7 @@ pub(crate) async fn conclude<S: RunStore, C: Clock>(
         recap: progress.recap,
         readiness: progress.findings,
         key_version: progress.key_version,
+        evidence: Some(report.evidence()),
         finished_at: report.now(),
     }
 }

@@ -8,7 +8,10 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use nodeyard_domain::{connection::ConnectionName, observation::FailureClass};
+use nodeyard_domain::{
+    connection::{Connection, ConnectionName},
+    observation::FailureClass,
+};
 use nodeyard_engine::{
     provider::{Catalogue, ProviderCheck},
     secrets::Secrets,
@@ -61,9 +64,10 @@ impl<P: Ports> App<P> {
     /// provider does not answer usefully.
     pub(crate) async fn catalogue(
         &self,
-        connection: &ConnectionName,
+        on: &Connection,
         max_age: SignedDuration,
     ) -> Result<ReadCatalogue, Problem> {
+        let connection = &on.name;
         let now = self.now();
         let fresh_enough = |at: Timestamp| now.duration_since(at) <= max_age;
         let known = self.catalogues.known().get(connection).cloned();
@@ -87,7 +91,7 @@ impl<P: Ports> App<P> {
                 }
             }
         }
-        let catalogue = self.fetch_catalogue(connection).await?;
+        let catalogue = self.fetch_catalogue(on).await?;
         let read = StoredCatalogue { read_at: now, catalogue };
         if let Err(error) = self.store.put_catalogue(connection, &read).await {
             tracing::warn!(%connection, %error, "the catalogue is not shared");
@@ -116,7 +120,7 @@ impl<P: Ports> App<P> {
         Ok(false)
     }
 
-    async fn fetch_catalogue(&self, connection: &ConnectionName) -> Result<Catalogue, Problem> {
+    async fn fetch_catalogue(&self, connection: &Connection) -> Result<Catalogue, Problem> {
         let token = self.secrets.provider_token(connection, false).await?;
         let mut answer = self.provider.catalogue(&token).await;
         // Another process may have rotated the token since ours was cached.
@@ -129,7 +133,7 @@ impl<P: Ports> App<P> {
                 ApiCode::ProviderNotConnected,
                 "The provider refuses the connection's stored token.",
             )
-            .guided(format!("Store a valid token with PUT /providers/{connection}.")),
+            .guided(format!("Store a valid token with PUT /providers/{}.", connection.name)),
             _ => Problem::of_provider(&failure),
         })
     }

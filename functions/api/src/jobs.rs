@@ -2,6 +2,7 @@
 
 pub mod cancel;
 pub mod conditional;
+pub mod evidence;
 pub mod view;
 mod work;
 
@@ -48,6 +49,7 @@ pub fn routes<P: Ports>() -> OpenApiRouter<Shared<P>> {
         .routes(routes!(get_job))
         .routes(routes!(job_timeline))
         .routes(routes!(job_log))
+        .routes(routes!(evidence::job_evidence))
         .routes(routes!(cancel::cancel_job))
 }
 

@@ -94,6 +94,6 @@ pub async fn provider_catalog<P: Ports>(
     Path(name): Path<String>,
 ) -> Result<Json<CatalogueView>, Problem> {
     let connection = app.visible_connection(&caller, &name).await?;
-    let catalogue = app.catalogue(&connection.name, LIVE_MAX_AGE).await?;
+    let catalogue = app.catalogue(&connection, LIVE_MAX_AGE).await?;
     Ok(Json(CatalogueView::of(&catalogue, app.now())))
 }

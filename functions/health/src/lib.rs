@@ -9,6 +9,7 @@ use nodeyard_engine::{
     Clock,
     check::{CheckError, check},
     event::{Events, Outbox},
+    evidence::sign_left,
     orphan::{Inventory, OrphanCheck, OrphanCheckError, OrphanStore},
     provider::{Provider, ProviderCheck},
     queue::WakeQueue,
@@ -65,6 +66,8 @@ pub struct Report {
     pub removed: usize,
     /// Events sent that were left in the outbox.
     pub events: usize,
+    /// Jobs whose evidence was signed that had been left unsigned.
+    pub signed: usize,
 }
 
 /// The next run does what this one left.
@@ -104,8 +107,9 @@ where
             Task::Sweep => {
                 let (store, queue, events) = (&self.store, &self.queue, &self.events);
                 let swept = sweep::sweep(store, queue, events, self.clock.now()).await?;
+                let signed = sign_left(store, &self.secrets, self.clock.now()).await?;
                 let (found, done, events) = (swept.found, swept.sent, swept.events);
-                Ok(Report { found, done, events, ..Report::default() })
+                Ok(Report { found, done, events, signed, ..Report::default() })
             }
             Task::Check => {
                 // Connections first: one whose token is of another project is not listed.

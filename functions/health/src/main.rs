@@ -21,7 +21,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         store: DynamoStore::new(&aws, &config.shared.table),
         queue: SqsQueue::new(&aws, &config.shared.wake_queue_url),
         provider: provider.with_drift_alarm(),
-        secrets: secrets(),
+        secrets: secrets().signing_with(&aws, &config.evidence_key),
         events: EventBridge::new(&aws, &config.event_bus),
         clock: clock::WallClock,
         deployment: config.shared.deployment,

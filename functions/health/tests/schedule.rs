@@ -3,6 +3,7 @@
 
 use jiff::SignedDuration;
 use nodeyard_domain::{
+    audit::{Action, SYSTEM},
     connection::{ConnectionReason, ConnectionStatus},
     event::{Event, EventKind},
     id::NodeId,
@@ -44,6 +45,13 @@ fn health(world: &World) -> SimulatedHealth {
 async fn ask(world: &World, input: &str) -> Result<Report, HealthError> {
     let request: Request = serde_json::from_str(input).unwrap();
     health(world).handle(request).await
+}
+
+/// What the schedule has changed by itself, as the audit trail tells it.
+fn actions(world: &World) -> Vec<Action> {
+    let trail = world.store.audit();
+    let own = trail.iter().filter(|entry| entry.actor == SYSTEM && entry.request_id.is_empty());
+    own.map(|entry| entry.action).collect()
 }
 
 const SWEEP: &str = r#"{"task":"sweep"}"#;
@@ -118,7 +126,27 @@ async fn a_token_of_another_project_is_found_out_before_anything_vanishes() {
     let connection = world.store.connection(&name()).await.unwrap().unwrap();
     assert_eq!(connection.status, ConnectionStatus::Degraded);
     assert_eq!(connection.reason, Some(ConnectionReason::MarkerMissing));
+    assert_eq!(actions(&world), [Action::ProviderCheck], "what changed is in the trail, once");
+    ask(&world, CHECK).await.unwrap();
+    assert_eq!(actions(&world).len(), 1);
     assert_eq!(world.store.orphans().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_check_destroys_the_key_that_no_node_needs_and_keeps_the_other() {
+    let mut world = World::new().await;
+    world.secrets.put("ssh-key/main/1", "the first private half");
+    world.rotate_key().await.unwrap();
+    world.run_for(60).await.unwrap();
+    ask(&world, CHECK).await.unwrap();
+    assert!(world.secrets.contains("ssh-key/main/1"), "a worker may still have it in mind");
+    world.clock.advance(SignedDuration::from_secs(900));
+    ask(&world, CHECK).await.unwrap();
+    assert!(!world.secrets.contains("ssh-key/main/1") && world.secrets.contains("ssh-key/main/2"));
+    let connection = world.store.connection(&name()).await.unwrap().unwrap();
+    assert_eq!((connection.retired.len(), connection.key.unwrap().version), (0, 2));
+    assert_eq!(connection.status, ConnectionStatus::Connected, "the marker moved along");
+    assert_eq!(actions(&world), [Action::ProviderRotateKey, Action::ProviderDestroyKey]);
 }
 
 #[tokio::test]

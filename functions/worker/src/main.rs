@@ -22,7 +22,7 @@ async fn main() -> Result<(), Error> {
         queue: SqsQueue::new(&aws, &config.shared.wake_queue_url),
         provider: HetznerProvider::new(&config.hetzner_endpoint, Arc::new(secrets()))?,
         runner: EcsRunner::new(&aws, config.task_place.clone()),
-        secrets: secrets(),
+        secrets: secrets().signing_with(&aws, &config.evidence_key),
         events: EventBridge::new(&aws, &config.event_bus),
         clock: WallClock,
         deployment: config.shared.deployment.clone(),

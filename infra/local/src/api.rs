@@ -88,7 +88,7 @@ impl Api {
     /// No answer, or an error, with its problem document.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let context = format!("{method} {path}");
-        let mut request = self.request(method, path).bearer_auth(&self.token);
+        let mut request = self.authorized(method, path);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -106,6 +106,11 @@ impl Api {
     /// A request to be completed and sent with [`Api::send`]; it carries no token.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// The same with the token.
+    pub fn authorized(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request(method, path).bearer_auth(&self.token)
     }
 
     /// Sends a request; whatever the answer is, it is given back. `context` is what was asked.

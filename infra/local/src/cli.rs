@@ -30,6 +30,8 @@ pub enum Task {
     Peer(PeerOptions),
     /// A run that says far more than anybody reads.
     Sizes(SizesOptions),
+    /// A token revoked while jobs run, another connected, and a managed key replaced on all nodes.
+    Rotation(RotationOptions),
     /// Plant secrets, let everything happen to them, and search every place for them.
     Canary(CanaryOptions),
     /// Each profile on real machines, on first boots as they are, and killed after each role.
@@ -46,6 +48,8 @@ pub enum Task {
     Fuzz(DrillOptions),
     /// Provider calls per node; simulated, or on the local stack.
     Calls(CallsOptions),
+    /// Check a job's evidence: chain, digest, signature.
+    VerifyEvidence(VerifyEvidenceOptions),
     /// Hand a queue's messages to a function run by `cargo lambda watch`.
     Feed(FeedOptions),
     /// Answer as ECS and run container tasks on this machine.
@@ -206,6 +210,20 @@ pub struct CanaryOptions {
     pub leak: bool,
 }
 
+/// `cargo xtask rotation`.
+#[derive(Debug, Clone, Args)]
+pub struct RotationOptions {
+    /// Name of the stack that it brings up.
+    #[arg(long, default_value = "rotation", value_parser = stack_name)]
+    pub stack: String,
+    /// What a created server is.
+    #[arg(long, value_enum, default_value_t = BackingKind::None)]
+    pub backing: BackingKind,
+    /// How many nodes are asked for.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=50))]
+    pub jobs: u32,
+}
+
 /// `cargo xtask sizes`.
 #[derive(Debug, Clone, Args)]
 pub struct SizesOptions {
@@ -237,6 +255,16 @@ pub struct DrillOptions {
     /// Options of the drill.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub words: Vec<String>,
+}
+
+/// `cargo xtask verify-evidence`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyEvidenceOptions {
+    /// The bundle, as `GET /jobs/{id}/evidence` answers it; `-` for standard input.
+    pub file: PathBuf,
+    /// The deployment's public key, from elsewhere than the bundle: PEM, or DER as base64.
+    #[arg(long)]
+    pub public_key: Option<PathBuf>,
 }
 
 /// `cargo xtask calls`.

@@ -17,6 +17,7 @@ mod demo;
 mod drills;
 mod ecs;
 mod error;
+mod evidence;
 mod feed;
 mod function;
 mod journal;
@@ -30,6 +31,7 @@ mod python;
 mod queue;
 mod random;
 mod report;
+mod rotation;
 mod signal;
 mod simulator;
 mod sizes;
@@ -72,6 +74,7 @@ async fn run(task: Task) -> Result<()> {
         Task::Chaos(options) => chaos::chaos(&Workspace::find()?, &options, report).await,
         Task::Peer(options) => peer::peer(&Workspace::find()?, &options, report).await,
         Task::Sizes(options) => sizes::sizes(&Workspace::find()?, &options, report).await,
+        Task::Rotation(options) => rotation::rotation(&Workspace::find()?, &options, report).await,
         Task::Canary(options) => canary::canary(&Workspace::find()?, &options, report).await,
         Task::Profiles(options) => profiles::profiles(&Workspace::find()?, &options, report).await,
         Task::CrashMatrix(options) => drill("crash-matrix", &options.words).await,
@@ -83,6 +86,7 @@ async fn run(task: Task) -> Result<()> {
             calls::calls(&Workspace::find()?, &options, report).await
         }
         Task::Calls(_) => drill("calls", &[]).await,
+        Task::VerifyEvidence(options) => evidence::verify(&options),
     }
 }
 

@@ -62,6 +62,8 @@ pub struct WorkerConfig {
     pub hetzner_endpoint: String,
     /// Name of the bus that events are put on.
     pub event_bus: String,
+    /// The key that signs evidence: its id, ARN or alias at the key service.
+    pub evidence_key: String,
     pub task_place: TaskPlace,
     pub control_cidrs: Vec<String>,
 }
@@ -72,6 +74,8 @@ pub struct HealthConfig {
     pub hetzner_endpoint: String,
     /// Name of the bus that events are put on.
     pub event_bus: String,
+    /// The key that signs evidence: its id, ARN or alias at the key service.
+    pub evidence_key: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +110,10 @@ fn event_bus(environment: &mut Environment) -> String {
     environment.text("NODEYARD_EVENT_BUS")
 }
 
+fn evidence_key(environment: &mut Environment) -> String {
+    environment.text("NODEYARD_EVIDENCE_KEY")
+}
+
 fn control_cidrs(environment: &mut Environment) -> Vec<String> {
     environment.cidrs("NODEYARD_CONTROL_CIDRS")
 }
@@ -134,6 +142,7 @@ impl WorkerConfig {
             shared: Shared::parse(&mut environment),
             hetzner_endpoint: hetzner_endpoint(&mut environment),
             event_bus: event_bus(&mut environment),
+            evidence_key: evidence_key(&mut environment),
             task_place: TaskPlace {
                 cluster: environment.text("NODEYARD_ECS_CLUSTER"),
                 task_definition: environment.text("NODEYARD_TASK_DEFINITION"),
@@ -155,6 +164,7 @@ impl HealthConfig {
             shared: Shared::parse(&mut environment),
             hetzner_endpoint: hetzner_endpoint(&mut environment),
             event_bus: event_bus(&mut environment),
+            evidence_key: evidence_key(&mut environment),
         };
         environment.finish(config)
     }
@@ -197,6 +207,7 @@ mod tests {
         let mut given = pairs(SHARED);
         given.extend(pairs(&[
             ("NODEYARD_EVENT_BUS", "nodeyard-main"),
+            ("NODEYARD_EVIDENCE_KEY", "alias/nodeyard-main-evidence"),
             ("NODEYARD_ECS_CLUSTER", "nodeyard-main"),
             ("NODEYARD_TASK_DEFINITION", "nodeyard-main-ansible:3"),
             ("NODEYARD_TASK_SUBNETS", "subnet-1, subnet-2"),
@@ -230,6 +241,7 @@ mod tests {
             "NODEYARD_SECRET_PREFIX",
             "NODEYARD_HETZNER_ENDPOINT",
             "NODEYARD_EVENT_BUS",
+            "NODEYARD_EVIDENCE_KEY",
             "NODEYARD_ECS_CLUSTER",
             "NODEYARD_TASK_DEFINITION",
             "10.0.0.0/33",
@@ -251,11 +263,15 @@ mod tests {
     }
 
     #[test]
-    fn who_tells_of_changes_needs_a_bus() {
+    fn who_tells_of_changes_and_signs_needs_a_bus_and_a_key() {
         let error = HealthConfig::parse(pairs(SHARED)).unwrap_err();
-        assert_eq!(error.problems, ["NODEYARD_EVENT_BUS is missing"]);
+        let missing = ["NODEYARD_EVENT_BUS is missing", "NODEYARD_EVIDENCE_KEY is missing"];
+        assert_eq!(error.problems, missing);
         let mut given = pairs(SHARED);
-        given.extend(pairs(&[("NODEYARD_EVENT_BUS", "nodeyard-main")]));
+        given.extend(pairs(&[
+            ("NODEYARD_EVENT_BUS", "nodeyard-main"),
+            ("NODEYARD_EVIDENCE_KEY", "key-1"),
+        ]));
         assert_eq!(HealthConfig::parse(given).unwrap().event_bus, "nodeyard-main");
     }
 }

@@ -76,6 +76,9 @@ words! {
         ProviderRotate = "provider.rotate",
         /// Another version of a connection's managed SSH key.
         ProviderRotateKey = "provider.rotate_key",
+        /// Versions of a managed key that no node needed any more, by a check.
+        ProviderDestroyKey = "provider.destroy_key",
+        /// Asked for by a caller; by the schedule, when it has changed the connection.
         ProviderCheck = "provider.check",
         ProviderDisconnect = "provider.disconnect",
         TokenCreate = "token.create",
@@ -277,7 +280,8 @@ mod tests {
         assert_eq!(
             lines(Action::ALL.iter().map(|action| action.as_str()).collect()),
             "node.create node.release node.configure node.labels job.cancel provider.connect \
-             provider.rotate provider.rotate_key provider.check provider.disconnect token.create \
+             provider.rotate provider.rotate_key provider.destroy_key provider.check \
+             provider.disconnect token.create \
              token.delete orphan.remove orphan.confirm bootstrap.use node.read job.read \
              provider.read token.read orphan.read audit.read audit.left_out"
         );

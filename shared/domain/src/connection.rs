@@ -62,6 +62,16 @@ impl fmt::Display for ConnectionName {
     }
 }
 
+/// A provider token in the secret store: one version of one secret. What is stored is never changed,
+/// so a record that names it means the token that was judged for it, whoever stores another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredToken {
+    /// The last part of the secret's name: the connection's, and a random suffix, so that a
+    /// connection that comes back under its name never meets what was stored before.
+    pub secret: String,
+    pub version: String,
+}
+
 /// A version of the SSH key that Nodeyard manages at the provider. Its id at the provider is the
 /// connection's marker: a token that sees it is a token of the same project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +103,10 @@ pub struct Connection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<ConnectionReason>,
     pub permission: Permission,
+    /// Which stored token is this connection's. Records of before there were versions have none:
+    /// whatever is stored under the connection's name is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<StoredToken>,
     /// Absent while no write has succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<ManagedKey>,

@@ -9,6 +9,7 @@ use crate::{
         ConnectionName,
         keys::{FIRST_KEY_VERSION, first_key_version, is_first_key_version},
     },
+    evidence::Chain,
     id::{EffectId, JobId, NodeId},
     node::{RunRef, Server},
     pace::CallClass,
@@ -328,6 +329,9 @@ pub struct Job {
     pub error: Option<JobError>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recap: Option<Recap>,
+    /// The end of the chain of evidence; absent until the first commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Chain>,
 
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -391,6 +395,7 @@ impl Job {
             last_failure: None,
             error: None,
             recap: None,
+            evidence: None,
             created_at: now,
             updated_at: now,
             finished_at: None,

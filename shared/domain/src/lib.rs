@@ -10,6 +10,7 @@ pub mod audit;
 pub mod code;
 pub mod connection;
 pub mod event;
+pub mod evidence;
 pub mod host_key;
 pub mod id;
 pub mod job;

@@ -186,6 +186,41 @@ pub enum Outcome {
     NotSent(ProviderFailure),
 }
 
+impl Outcome {
+    /// Its name without its contents.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Poisoned => "poisoned",
+            Self::NodeTaken { .. } => "node_taken",
+            Self::NodeBusy => "node_busy",
+            Self::KeyReady { .. } => "key_ready",
+            Self::GroupReady { .. } => "group_ready",
+            Self::ClaimFound => "claim_found",
+            Self::ServerAbsent => "server_absent",
+            Self::ServerFound { .. } => "server_found",
+            Self::Created { .. } => "created",
+            Self::ActionRunning => "action_running",
+            Self::ActionSucceeded => "action_succeeded",
+            Self::ActionFailed { .. } => "action_failed",
+            Self::ActionMissing => "action_missing",
+            Self::ServerSeen { .. } => "server_seen",
+            Self::DeleteAccepted => "delete_accepted",
+            Self::Gone => "gone",
+            Self::StillThere => "still_there",
+            Self::MarkerMissing => "marker_missing",
+            Self::RunStarted => "run_started",
+            Self::RunRefused { .. } => "run_refused",
+            Self::RunRunning => "run_running",
+            Self::RunFinished(_) => "run_finished",
+            Self::RunLost { .. } => "run_lost",
+            Self::RunStopped => "run_stopped",
+            Self::Failed(_) => "failed",
+            Self::NotSent(_) => "not_sent",
+        }
+    }
+}
+
 /// An outcome, tagged with the effect it answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {

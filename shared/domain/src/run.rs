@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     code::Code,
     connection::ConnectionName,
+    evidence::RunEvidence,
     id::{JobId, NodeId},
     node::Node,
     readiness::Finding,
@@ -53,6 +54,9 @@ pub struct RunResult {
     /// The version of the managed key that the node lets in alone, proved by a login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_version: Option<u32>,
+    /// Where the run's own chain of evidence ends, and which playbooks it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<RunEvidence>,
     pub finished_at: Timestamp,
 }
 

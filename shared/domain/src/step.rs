@@ -41,6 +41,7 @@ use jiff::Timestamp;
 pub use self::{policy::Policy, transition::Transition};
 use crate::{
     code::Code,
+    evidence::{Entry, Recorded, Seen, record},
     job::{Effect, Job, JobKind, Phase, Step},
     node::{Node, NodeChange, NodeStatus, Server},
     observation::{Observation, Outcome},
@@ -48,16 +49,27 @@ use crate::{
     wake::WakeReason,
 };
 
-/// What a commit writes: the job as it is next, the node's change, the history. The effect is
-/// `job.intent`, the wake `job.due_at`.
+/// What a commit writes: the job as it is next, the node's change, the history, the evidence. The
+/// effect is `job.intent`, the wake `job.due_at`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
     pub job: Job,
     pub node: NodeChange,
     pub entries: Vec<TimelineEntry>,
+    /// What is added to the job's chain, whose new end is in `job`. Empty as `step` decides: the
+    /// driver knows what was seen.
+    pub evidence: Vec<Entry>,
 }
 
 impl Decision {
+    /// Adds what the decision was made on to the job's chain.
+    pub fn give_evidence(&mut self, before: &Job, node: &Node, seen: Seen<'_>) {
+        if let Some(Recorded { chain, entries }) = record(before, node, seen, self) {
+            self.job.evidence = Some(chain);
+            self.evidence = entries;
+        }
+    }
+
     /// A server that came back too late was put on the node's record, and the job that ends the
     /// node knows nothing of it: it is not forgotten, and the node is left behind once more.
     pub fn keep_late_server(&mut self, before: &Job, node: &Node) {

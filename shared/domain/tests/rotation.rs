@@ -66,6 +66,7 @@ impl Walk {
             reason: None,
             permission: Permission::ReadWrite,
             key: Some(key(1)),
+            token: None,
             retired: Vec::new(),
             rotation: None,
             max_nodes: None,

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use nodeyard_domain::{
+    audit::{Action, AuditEntry, Outcome, Resource},
     connection::{Connection, ManagedKey, TokenReport},
     event,
     observation::{FailureClass, ProviderFailure},
@@ -47,11 +48,20 @@ pub async fn check(
     now: Timestamp,
 ) -> Result<Connection, CheckError> {
     let Some(key) = &connection.key else { return Ok(connection.clone()) };
-    let token = secrets.provider_token(&connection.name, true).await?;
+    let token = secrets.provider_token(connection, connection.token.is_none()).await?;
     let report = examine(store, provider, deployment, &token, connection, key).await?;
     let judged = Connection { drift: provider.take_drift(), ..connection.judged(report, now) };
     let events = event::of_connection(connection, &judged, now);
-    if !store.swap_connection(&judged, &events).await? {
+    let seen = |of: &Connection| (of.status, of.reason, of.permission, of.key.clone());
+    // Only what changed is in the trail: nothing else would be, once in five minutes.
+    let stored = if seen(&judged) == seen(connection) {
+        store.swap_connection(&judged, &events).await?
+    } else {
+        let resource = Resource::from(&connection.name);
+        let audit = AuditEntry::of_system(now, Action::ProviderCheck, resource, Outcome::Done);
+        store.change_connection(&judged, &events, &audit).await?
+    };
+    if !stored {
         info!(connection = %connection.name, "changed meanwhile; the check says nothing");
         return Ok(connection.clone());
     }

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use nodeyard_domain::{
     event::of_commit,
+    evidence::{Call, Seen},
     id::JobId,
     job::{Effect, Job},
     observation::{Observation, Outcome},
@@ -16,6 +17,7 @@ use crate::{
     Clock,
     admit::Admission,
     event::{self, Events, Outbox},
+    evidence,
     provider::Provider,
     queue::WakeQueue,
     rotation::RotationStore,
@@ -118,23 +120,23 @@ where
         let Some(intent) = loaded.job.intent.as_ref().map(|intent| intent.id) else {
             return Ok(Handled::Left);
         };
-        let outcome = match self.plan(&loaded.job, reason) {
+        let (outcome, calls) = match self.plan(&loaded.job, reason) {
             Plan::Leave => return Ok(Handled::Left),
-            Plan::Poisoned => Outcome::Poisoned,
-            Plan::Observe(None) => Outcome::Nothing,
+            Plan::Poisoned => (Outcome::Poisoned, Vec::new()),
+            Plan::Observe(None) => (Outcome::Nothing, Vec::new()),
             Plan::Observe(Some(effect)) => match self.admit(&loaded, &effect).await? {
                 Admission::Go { expect_secs } => {
                     self.observe(&loaded, &effect, expect_secs).await?
                 }
                 // Looking can wait; the job's flags are seen to all the same.
-                Admission::Answered(_) => Outcome::Nothing,
+                Admission::Answered(_) => (Outcome::Nothing, Vec::new()),
             },
             Plan::Perform(effect) if effect.is_shared() && loaded.job.crashes < CRASH_PRONE => {
                 return self.poll(loaded).await;
             }
             Plan::Perform(effect) => return self.perform(loaded, effect).await,
         };
-        self.offer(loaded, Observation { effect: intent, outcome }).await
+        self.offer(loaded, Observation { effect: intent, outcome }, calls).await
     }
 
     /// Takes the calls out of the budget, raises the crash counter (and makes the claim), performs
@@ -146,15 +148,15 @@ where
         let claim = effect.must_be_claimed();
         if claim && loaded.job.sent_at == Some(intent) {
             let outcome = Outcome::ClaimFound;
-            return self.offer(loaded, Observation { effect: intent, outcome }).await;
+            return self.offer(loaded, Observation { effect: intent, outcome }, Vec::new()).await;
         }
-        let outcome = match self.admit(&loaded, &effect).await? {
-            Admission::Answered(outcome) => outcome,
+        let (outcome, calls) = match self.admit(&loaded, &effect).await? {
+            Admission::Answered(outcome) => (outcome, Vec::new()),
             Admission::Go { expect_secs } => match self.store.begin(&loaded.job, claim).await? {
                 Begin::Lost => return Ok(Handled::Left),
                 Begin::AlreadySent => {
                     loaded.job.sent_at = Some(intent);
-                    Outcome::ClaimFound
+                    (Outcome::ClaimFound, Vec::new())
                 }
                 Begin::Proceed { crashes } => {
                     loaded.job.crashes = crashes;
@@ -165,7 +167,7 @@ where
                 }
             },
         };
-        self.offer(loaded, Observation { effect: intent, outcome }).await
+        self.offer(loaded, Observation { effect: intent, outcome }, calls).await
     }
 
     fn plan(&self, job: &Job, reason: WakeReason) -> Plan {
@@ -199,12 +201,17 @@ where
         }
     }
 
-    /// Offers an observation until a commit holds it or `step` has no use for it.
+    /// Offers an observation until a commit holds it or `step` has no use for it. `calls` are those
+    /// to the provider that it took.
     pub(crate) async fn offer(
         &self,
         mut loaded: Loaded,
         observation: Observation,
+        calls: Vec<Call>,
     ) -> Result<Handled, DriverError> {
+        let asked = observation.outcome != Outcome::Nothing;
+        let intent = loaded.job.intent.clone().filter(|it| asked && it.id == observation.effect);
+        let effect = intent.map(|intent| intent.effect);
         for _ in 0..MAX_OFFERS {
             let now = self.clock.now();
             if observation.outcome == Outcome::Nothing && !needs_attention(&loaded.job, now) {
@@ -219,11 +226,15 @@ where
                 }
                 Verdict::Commit(mut decision) => {
                     decision.keep_late_server(&loaded.job, &loaded.node);
+                    let outcome = &observation.outcome;
+                    let seen = Seen { effect: effect.as_ref(), outcome, calls: &calls };
+                    decision.give_evidence(&loaded.job, &loaded.node, seen);
                     if self.store.commit(&loaded, &decision).await? == Commit::Done {
                         self.report(&loaded, &decision.job, &observation.outcome);
                         self.send_wakes(&loaded, &decision.job, now).await;
                         let events = of_commit(&loaded.job, &loaded.node, &decision);
                         event::send(&self.store, &self.events, &events).await;
+                        evidence::sign_ended(&self.store, &self.secrets, &decision.job).await;
                         return Ok(Handled::Committed);
                     }
                 }
@@ -263,7 +274,7 @@ where
             kind = ?after.kind,
             version = after.version,
             step = ?before.job.step,
-            outcome = outcome_word(outcome),
+            outcome = outcome.word(),
             next = ?after.step,
             state = ?after.state,
             waiting_on = ?after.waiting_on,
@@ -279,37 +290,4 @@ fn needs_attention(job: &Job, now: Timestamp) -> bool {
     job.news_at.is_some()
         || job.cancel_requested_at.is_some()
         || now >= job.undo_deadline_at.unwrap_or(job.deadline_at)
-}
-
-/// The outcome's name without its contents, for logs.
-fn outcome_word(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Nothing => "nothing",
-        Outcome::Poisoned => "poisoned",
-        Outcome::NodeTaken { .. } => "node_taken",
-        Outcome::NodeBusy => "node_busy",
-        Outcome::KeyReady { .. } => "key_ready",
-        Outcome::GroupReady { .. } => "group_ready",
-        Outcome::ClaimFound => "claim_found",
-        Outcome::ServerAbsent => "server_absent",
-        Outcome::ServerFound { .. } => "server_found",
-        Outcome::Created { .. } => "created",
-        Outcome::ActionRunning => "action_running",
-        Outcome::ActionSucceeded => "action_succeeded",
-        Outcome::ActionFailed { .. } => "action_failed",
-        Outcome::ActionMissing => "action_missing",
-        Outcome::ServerSeen { .. } => "server_seen",
-        Outcome::DeleteAccepted => "delete_accepted",
-        Outcome::Gone => "gone",
-        Outcome::StillThere => "still_there",
-        Outcome::MarkerMissing => "marker_missing",
-        Outcome::RunStarted => "run_started",
-        Outcome::RunRefused { .. } => "run_refused",
-        Outcome::RunRunning => "run_running",
-        Outcome::RunFinished(_) => "run_finished",
-        Outcome::RunLost { .. } => "run_lost",
-        Outcome::RunStopped => "run_stopped",
-        Outcome::Failed(_) => "failed",
-        Outcome::NotSent(_) => "not_sent",
-    }
 }

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use nodeyard_domain::{
     connection::Connection,
+    evidence::Call,
     host_key::{HostPins, first_host_key},
     id::JobId,
     job::{Effect, Job},
@@ -18,6 +19,7 @@ use crate::{
     Clock,
     driver::Driver,
     event::{Events, Outbox},
+    exchange::listen,
     provider::{ActionState, CreateServer, FoundServer, Lookup, Provider, Remains},
     queue::WakeQueue,
     runner::{Runner, Start, TaskState},
@@ -81,8 +83,19 @@ where
     E: Events,
     C: Clock,
 {
-    /// Performs an effect and says what was observed. Only the store's own failures are errors.
+    /// Performs an effect and says what was observed, and which calls to the provider that took.
+    /// Only the store's own failures are errors.
     pub(crate) async fn observe(
+        &self,
+        loaded: &Loaded,
+        effect: &Effect,
+        expect_secs: Option<i64>,
+    ) -> Result<(Outcome, Vec<Call>)> {
+        let (outcome, calls) = listen(self.perform_effect(loaded, effect, expect_secs)).await;
+        Ok((outcome?, calls))
+    }
+
+    async fn perform_effect(
         &self,
         loaded: &Loaded,
         effect: &Effect,

@@ -10,6 +10,8 @@ pub mod check;
 pub mod driver;
 mod effect;
 pub mod event;
+pub mod evidence;
+pub mod exchange;
 pub mod orphan;
 mod poll;
 pub mod provider;

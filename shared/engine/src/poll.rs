@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
     connection::Connection,
+    evidence::Call,
     id::JobId,
     job::{Effect, Job},
     observation::{Observation, Outcome, ProviderFailure},
@@ -20,6 +21,7 @@ use crate::{
     driver::{CRASH_PRONE, Driver, DriverError, Handled},
     effect::{action_outcome, server_outcome},
     event::{Events, Outbox},
+    exchange::listen,
     provider::{ACTIONS_PER_CALL, ActionState, NODES_PER_LISTING, Provider},
     queue::WakeQueue,
     rotation::RotationStore,
@@ -64,7 +66,8 @@ where
             }
             Lease::Short { wait_secs } => {
                 let outcome = Outcome::NotSent(short(wait_secs));
-                return self.offer(own, Observation { effect: intent, outcome }).await;
+                let observation = Observation { effect: intent, outcome };
+                return self.offer(own, observation, Vec::new()).await;
             }
         }
         let Some(connection) = self.store.connection(&own.job.connection).await? else {
@@ -90,8 +93,8 @@ where
     /// Without a connection there is nothing to share.
     async fn perform_alone(&self, own: Loaded) -> Result<Handled, DriverError> {
         let Some(intent) = own.job.intent.clone() else { return Ok(Handled::Left) };
-        let outcome = self.observe(&own, &intent.effect, None).await?;
-        self.offer(own, Observation { effect: intent.id, outcome }).await
+        let (outcome, calls) = self.observe(&own, &intent.effect, None).await?;
+        self.offer(own, Observation { effect: intent.id, outcome }, calls).await
     }
 
     async fn take_lease(&self, job: &Job) -> Result<Lease, StoreError> {
@@ -160,7 +163,7 @@ where
                 break;
             }
             let ids: Vec<u64> = chunk.iter().filter_map(|loaded| action_of(&loaded.job)).collect();
-            let states = self.provider.actions(connection, &ids).await;
+            let (states, calls) = listen(self.provider.actions(connection, &ids)).await;
             self.heed(connection, states.as_ref().err()).await;
             self.learn_from(connection, chunk, states.as_ref().ok()).await;
             for loaded in chunk {
@@ -169,7 +172,7 @@ where
                     (Err(failure), _) => Outcome::Failed(failure.clone()),
                     (Ok(_), None) => continue,
                 };
-                if self.tell(loaded.clone(), outcome, round).await? == Handled::Committed {
+                if self.tell(loaded.clone(), outcome, &calls, round).await? == Handled::Committed {
                     moved.insert(loaded.job.id.clone());
                 }
             }
@@ -201,7 +204,8 @@ where
                 continue;
             }
             let nodes: Vec<_> = chunk.iter().map(|loaded| loaded.node.id.clone()).collect();
-            let listed = self.provider.servers(connection, &self.deployment, &nodes).await;
+            let listing = self.provider.servers(connection, &self.deployment, &nodes);
+            let (listed, calls) = listen(listing).await;
             self.heed(connection, listed.as_ref().err()).await;
             let listed = listed.map(|found| {
                 found.into_iter().map(|found| (found.server.id, found)).collect::<BTreeMap<_, _>>()
@@ -211,11 +215,11 @@ where
                     .map(|id| listed.as_ref().map(|listed| listed.get(&id).cloned()));
                 match found {
                     Some(Ok(Some(found))) => {
-                        self.tell(loaded.clone(), server_outcome(found), round).await?;
+                        self.tell(loaded.clone(), server_outcome(found), &calls, round).await?;
                     }
                     Some(Err(failure)) => {
                         let outcome = Outcome::Failed(failure.clone());
-                        self.tell(loaded.clone(), outcome, round).await?;
+                        self.tell(loaded.clone(), outcome, &calls, round).await?;
                     }
                     // Missing in a listing proves nothing: it is asked for by its id.
                     Some(Ok(None)) if loaded.job.id == round.own => {
@@ -242,8 +246,8 @@ where
 
     async fn fetch_alone(&self, loaded: Loaded, round: &mut Round) -> Result<(), DriverError> {
         let Some(intent) = loaded.job.intent.clone() else { return Ok(()) };
-        let outcome = self.observe(&loaded, &intent.effect, None).await?;
-        self.tell(loaded, outcome, round).await.map(drop)
+        let (outcome, calls) = self.observe(&loaded, &intent.effect, None).await?;
+        self.tell(loaded, outcome, &calls, round).await.map(drop)
     }
 
     /// The rest of a job's hop. Another job's failure is that job's: it has a wake of its own.
@@ -251,6 +255,7 @@ where
         &self,
         loaded: Loaded,
         outcome: Outcome,
+        calls: &[Call],
         round: &mut Round,
     ) -> Result<Handled, DriverError> {
         round.called = true;
@@ -262,7 +267,10 @@ where
         let is_begun = id == round.own && loaded.job.version == round.begun;
         let begun = if is_begun { Ok(Some(loaded)) } else { self.begun(loaded).await };
         let offered = match begun {
-            Ok(Some(loaded)) => self.offer(loaded, Observation { effect: intent, outcome }).await,
+            Ok(Some(loaded)) => {
+                let observation = Observation { effect: intent, outcome };
+                self.offer(loaded, observation, calls.to_vec()).await
+            }
             Ok(None) => Ok(Handled::Left),
             Err(error) => Err(error.into()),
         };

@@ -3,7 +3,12 @@
 
 use std::future::Future;
 
-use nodeyard_domain::{connection::ConnectionName, ownership::DeploymentKey};
+use jiff::Timestamp;
+use nodeyard_domain::{
+    connection::{Connection, ConnectionName, StoredToken},
+    evidence::{Hash, Signature},
+    ownership::DeploymentKey,
+};
 use secrecy::SecretString;
 
 #[derive(Debug, thiserror::Error)]
@@ -19,22 +24,28 @@ type Result<T> = std::result::Result<T, SecretsError>;
 pub trait Secrets: Send + Sync {
     fn deployment_key(&self) -> impl Future<Output = Result<DeploymentKey>> + Send;
 
-    /// The provider token of a connection; `fresh` goes past every cache.
+    /// The provider token that a connection's record names. `fresh` goes past every cache and gives
+    /// the newest one that is stored: when a token is refused, the record may have been read before
+    /// another took its place.
     fn provider_token(
         &self,
-        connection: &ConnectionName,
+        connection: &Connection,
         fresh: bool,
     ) -> impl Future<Output = Result<SecretString>> + Send;
 
+    /// Stores another token beside the one that is `known`; it is the connection's when its record
+    /// names what comes back.
     fn put_provider_token(
         &self,
         connection: &ConnectionName,
+        known: Option<&StoredToken>,
         token: &SecretString,
-    ) -> impl Future<Output = Result<()>> + Send;
+    ) -> impl Future<Output = Result<StoredToken>> + Send;
 
+    /// Deletes all tokens that were stored for the connection's record.
     fn delete_provider_token(
         &self,
-        connection: &ConnectionName,
+        connection: &Connection,
     ) -> impl Future<Output = Result<()>> + Send;
 
     /// The private half of a managed SSH key, in OpenSSH form.
@@ -67,6 +78,14 @@ pub trait Secrets: Send + Sync {
         connection: &ConnectionName,
         version: u32,
     ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Signs the head of a chain of evidence with the deployment's key, whose private half nobody
+    /// ever sees.
+    fn sign_evidence(
+        &self,
+        head: &Hash,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Signature>> + Send;
 
     /// The secret generated at deployment, good for `POST /tokens` until the first admin token.
     fn bootstrap(&self) -> impl Future<Output = Result<SecretString>> + Send;

@@ -7,6 +7,7 @@ pub use nodeyard_domain::audit::{AuditEntry, AuditFilter};
 use nodeyard_domain::{
     connection::{Connection, ConnectionName},
     event::Event,
+    evidence::{Entry, Signature, bundle::Stored},
     host_key::HostPins,
     id::{JobId, NodeId, TokenId},
     job::{Job, JobState},
@@ -20,7 +21,7 @@ use nodeyard_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::provider::Catalogue;
+use crate::{evidence::Unsigned, provider::Catalogue};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -86,8 +87,8 @@ pub trait JobStore: Send + Sync {
     fn begin(&self, job: &Job, claim: bool) -> impl Future<Output = Result<Begin>> + Send;
 
     /// Writes a decision in one transaction: the job under `version + 1`, the node's change, the
-    /// timeline, and [`nodeyard_domain::event::of_commit`] into the outbox. Conditional on version, `sent_at`,
-    /// `news_at` and the cancel flag being as in `loaded`; where the node's status is set or the
+    /// timeline, the evidence, and [`nodeyard_domain::event::of_commit`] into the outbox; for a job
+    /// that ends, also that its evidence is unsigned. Conditional on version, `sent_at`, `news_at` and the cancel flag being as in `loaded`; where the node's status is set or the
     /// node is freed, also on its status, left-overs and open job.
     fn commit(
         &self,
@@ -157,6 +158,21 @@ pub trait JobStore: Send + Sync {
         before: Timestamp,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Node>>> + Send;
+
+    /// Jobs that ended at or before `before` and whose evidence nobody has signed, oldest first,
+    /// `limit` at most.
+    fn unsigned(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Unsigned>>> + Send;
+
+    /// Stores the signature of an ended job's evidence, once. False when there was one already.
+    fn put_signature(
+        &self,
+        job: &JobId,
+        signature: &Signature,
+    ) -> impl Future<Output = Result<bool>> + Send;
 
     fn connection(
         &self,
@@ -231,6 +247,15 @@ pub trait RunStore: Send + Sync {
         sequence: u32,
         text: &str,
     ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Appends entries to a run's own chain of evidence, 48 KB at most as JSON. They are named by
+    /// the number of the first. False when others are there: two tasks perform one run.
+    fn append_run_evidence(
+        &self,
+        job: &JobId,
+        run: u32,
+        entries: &[Entry],
+    ) -> impl Future<Output = Result<bool>> + Send;
 }
 
 /// One page of a list.
@@ -393,6 +418,10 @@ pub trait ApiStore: Send + Sync {
         job: &JobId,
         page: &PageRequest,
     ) -> impl Future<Output = std::result::Result<Page<String>, PageError>> + Send;
+
+    /// All of a job's evidence, its runs' chains included: some megabytes at most, since chains are
+    /// bounded.
+    fn evidence(&self, job: &JobId) -> impl Future<Output = Result<Stored>> + Send;
 
     fn connections(&self) -> impl Future<Output = Result<Vec<Connection>>> + Send;
 

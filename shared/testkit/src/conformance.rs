@@ -5,6 +5,7 @@ mod acceptance;
 mod audit;
 mod due;
 pub mod events;
+mod evidence;
 mod fence;
 mod fixture;
 mod leftover;
@@ -126,6 +127,13 @@ pub async fn hold<S: Store>(fresh: impl AsyncFn() -> S) {
             history_is_appended_without_moving_the_job,
             log_pieces_come_back_in_order,
             an_oversized_log_piece_is_refused,
+        }
+        evidence::{
+            it_is_written_with_its_commit,
+            it_is_whole_and_signed_in_the_end,
+            what_is_unsigned_comes_oldest_first,
+            a_job_that_goes_on_has_nothing_to_be_signed,
+            a_run_keeps_its_own_chain,
         }
         acceptance::{
             the_same_request_gives_the_same_job,

@@ -40,6 +40,8 @@ pub enum Defect {
     PaceUnfenced,
     /// Store: events are not written with the changes that cause them.
     EventsUnkept,
+    /// Container task: a key version is told as proved that nobody has logged in with.
+    KeyUnproved,
 }
 
 impl Defect {
@@ -61,6 +63,7 @@ impl Defect {
         Self::CrashesUncounted,
         Self::PaceUnfenced,
         Self::EventsUnkept,
+        Self::KeyUnproved,
     ];
 
     /// Its name, for reports.
@@ -83,6 +86,7 @@ impl Defect {
             Self::CrashesUncounted => "crashes not counted",
             Self::PaceUnfenced => "shared budget without a fence",
             Self::EventsUnkept => "events not kept until they are sent",
+            Self::KeyUnproved => "a key version told as proved without a login",
         }
     }
 }

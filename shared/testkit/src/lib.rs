@@ -18,6 +18,7 @@ pub mod provider;
 pub mod queue;
 pub mod runner;
 pub mod secrets;
+pub mod signer;
 pub mod store;
 mod store_api;
 pub mod world;

@@ -38,7 +38,7 @@ pub const PROJECT: &str = "main";
 pub const TOKEN: &str = "token-of-main";
 
 /// The public half of the key that is managed from the start, as OpenSSH writes it.
-const PUBLIC_KEY: &str =
+pub(crate) const PUBLIC_KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOrPkIC+HDkPNds5Qag2QmrYMWBRYhgAkFH/IXjpGn12 nodeyard";
 
 /// What happens to one create.
@@ -115,7 +115,12 @@ impl MemoryProvider {
 
     /// Makes the managed key in [`PROJECT`], as connecting does. The same key when it is there.
     pub fn managed_key(&self) -> ManagedKey {
-        self.cloud().managed_key(PUBLIC_KEY)
+        self.cloud().managed_key("nodeyard-main", PUBLIC_KEY, 1)
+    }
+
+    /// The same for a version that is known.
+    pub fn managed_key_again(&self, name: &str, key: &ManagedKey) -> ManagedKey {
+        self.cloud().managed_key(name, &key.public_key, key.version)
     }
 
     /// The cloud, brought up to the time.

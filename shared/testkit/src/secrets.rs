@@ -7,7 +7,11 @@ use std::{
 
 use jiff::Timestamp;
 use nodeyard_domain::{
-    connection::ConnectionName, host_key::first_host_key, id::NodeId, ownership::DeploymentKey,
+    connection::{Connection, ConnectionName, StoredToken},
+    evidence::{Hash, Signature},
+    host_key::first_host_key,
+    id::NodeId,
+    ownership::DeploymentKey,
 };
 use nodeyard_engine::{
     Clock,
@@ -20,6 +24,7 @@ use crate::{
     faults::{Fault, Faults},
     held,
     pause::pause,
+    signer,
 };
 
 /// How long a process may use what it has read: as the real secret store's port does.
@@ -32,6 +37,8 @@ pub struct MemorySecrets {
     values: Arc<Mutex<HashMap<String, String>>>,
     /// How many key pairs were made.
     pairs: Arc<Mutex<u64>>,
+    /// The public halves of managed keys, for tests to look at.
+    publics: Arc<Mutex<HashMap<String, String>>>,
     faults: Faults,
     /// What this process has read; without one, everything is read anew.
     cache: Option<(SimulatedClock, Cache)>,
@@ -55,8 +62,7 @@ impl MemorySecrets {
     /// The same secrets as a process sees them: with a short cache of its own, and with faults.
     pub fn for_process(&self, clock: &SimulatedClock, faults: Faults) -> Self {
         let cache = Some((clock.clone(), Cache::default()));
-        let (values, pairs) = (Arc::clone(&self.values), Arc::clone(&self.pairs));
-        Self { values, pairs, faults, cache }
+        Self { faults, cache, ..self.clone() }
     }
 
     pub fn put(&self, name: &str, value: &str) {
@@ -66,6 +72,25 @@ impl MemorySecrets {
     /// Stores a connection's provider token without the port.
     pub fn put_token(&self, connection: &ConnectionName, token: &str) {
         self.put(&token_name(connection), token);
+    }
+
+    /// Stores a managed key without the port.
+    pub fn put_key(&self, connection: &ConnectionName, version: u32, private: &str, public: &str) {
+        let name = key_name(connection, version);
+        self.put(&name, private);
+        held(&self.publics).insert(name, public.to_owned());
+    }
+
+    /// The public half of a managed key whose private one is there.
+    pub fn public_half(&self, connection: &ConnectionName, version: u32) -> Option<String> {
+        let name = key_name(connection, version);
+        self.contains(&name).then(|| held(&self.publics).get(&name).cloned())?
+    }
+
+    /// The names that begin so.
+    pub fn names(&self, beginning: &str) -> Vec<String> {
+        let values = held(&self.values);
+        values.keys().filter(|name| name.starts_with(beginning)).cloned().collect()
     }
 
     pub fn contains(&self, name: &str) -> bool {
@@ -153,12 +178,10 @@ impl MemorySecrets {
         let seed = DeploymentKey::new(*b"pairs of tests");
         let pair = first_host_key(&seed, &NodeId::from_bits(u128::from(*pairs)), version);
         let pair = pair.map_err(|error| SecretsError::Unavailable(error.to_string()))?;
-        let mut values = held(&self.values);
-        let name = key_name(connection, version);
-        if values.contains_key(&name) {
+        if self.contains(&key_name(connection, version)) {
             return Ok(None);
         }
-        values.insert(name, pair.private);
+        self.put_key(connection, version, &pair.private, &pair.public);
         if self.faults.hits(Fault::SecretsUnavailable) {
             return Err(SecretsError::Unavailable("the answer was lost".to_owned()));
         }
@@ -168,6 +191,14 @@ impl MemorySecrets {
     /// The private half of a version, without the port.
     pub fn ssh_key_now(&self, connection: &ConnectionName, version: u32) -> Option<String> {
         held(&self.values).get(&key_name(connection, version)).cloned()
+    }
+}
+
+/// The newest token that is stored for a record.
+fn secret_of(connection: &Connection) -> String {
+    match &connection.token {
+        Some(StoredToken { secret, .. }) => format!("connection/{secret}"),
+        None => token_name(&connection.name),
     }
 }
 
@@ -187,22 +218,38 @@ impl Secrets for MemorySecrets {
 
     async fn provider_token(
         &self,
-        connection: &ConnectionName,
+        connection: &Connection,
         fresh: bool,
     ) -> Result<SecretString, SecretsError> {
-        self.get(&token_name(connection), fresh).await
+        let name = match &connection.token {
+            Some(StoredToken { secret, version }) if !fresh => {
+                format!("connection/{secret} {version}")
+            }
+            _ => secret_of(connection),
+        };
+        self.get(&name, fresh).await
     }
 
     async fn put_provider_token(
         &self,
         connection: &ConnectionName,
+        known: Option<&StoredToken>,
         token: &SecretString,
-    ) -> Result<(), SecretsError> {
-        self.set(&token_name(connection), Some(token.expose_secret())).await
+    ) -> Result<StoredToken, SecretsError> {
+        let of = |secret: &str| held(&self.values).contains_key(&format!("connection/{secret}"));
+        let known = known.filter(|known| of(&known.secret)).map(|known| known.secret.clone());
+        let version = held(&self.values).len().to_string();
+        let secret = known.unwrap_or_else(|| format!("{connection}-{version}"));
+        // Never changed, as the real ones.
+        self.put(&format!("connection/{secret} {version}"), token.expose_secret());
+        self.set(&format!("connection/{secret}"), Some(token.expose_secret())).await?;
+        Ok(StoredToken { secret, version })
     }
 
-    async fn delete_provider_token(&self, connection: &ConnectionName) -> Result<(), SecretsError> {
-        self.set(&token_name(connection), None).await
+    async fn delete_provider_token(&self, connection: &Connection) -> Result<(), SecretsError> {
+        let name = secret_of(connection);
+        held(&self.values).retain(|known, _| !known.starts_with(&format!("{name} ")));
+        self.set(&name, None).await
     }
 
     async fn ssh_key(
@@ -242,6 +289,16 @@ impl Secrets for MemorySecrets {
         self.set(&key_name(connection, version), None).await
     }
 
+    async fn sign_evidence(&self, head: &Hash, now: Timestamp) -> Result<Signature, SecretsError> {
+        pause().await;
+        if self.faults.hits(Fault::SecretsUnavailable) {
+            return Err(SecretsError::Unavailable("no answer".to_owned()));
+        }
+        let signature = signer::sign(head, now);
+        pause().await;
+        Ok(signature)
+    }
+
     async fn bootstrap(&self) -> Result<SecretString, SecretsError> {
         self.get("bootstrap", false).await
     }
@@ -254,7 +311,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::pause::run_to_end;
+    use crate::{pause::run_to_end, provider::MemoryProvider, world::connection};
 
     #[test]
     fn a_process_notices_a_new_token_when_it_asks_past_its_cache_or_after_a_while() {
@@ -263,8 +320,10 @@ mod tests {
         let name: ConnectionName = "main".parse().unwrap();
         secrets.put_token(&name, "one");
         let process = secrets.for_process(&clock, Faults::none());
+        let key = MemoryProvider::new(clock.clone(), secrets.clone()).managed_key();
+        let on = connection(clock.now(), key);
         let read = |fresh| {
-            let token = run_to_end(process.provider_token(&name, fresh)).unwrap();
+            let token = run_to_end(process.provider_token(&on, fresh)).unwrap();
             token.expose_secret().to_owned()
         };
         assert_eq!(read(false), "one");

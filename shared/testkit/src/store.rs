@@ -1,6 +1,7 @@
 //! The job store in memory, for the worker. It keeps the same promises as the real one; the
 //! conformance suite holds both to them.
 
+mod evidence;
 mod rotations;
 mod runs;
 
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{Connection, ConnectionName},
     event::{self, Event},
+    evidence::{Entry, Head, Signature},
     host_key::HostPins,
     id::{EventId, JobId, NodeId},
     job::Job,
@@ -27,6 +29,7 @@ use nodeyard_domain::{
 };
 use nodeyard_engine::{
     event::DueEvent,
+    evidence::Unsigned,
     store::{AuditEntry, Begin, Commit, DueJob, JobStore, Loaded, StoreError, StoredCatalogue},
 };
 
@@ -78,6 +81,11 @@ pub(crate) struct Items {
     pub orphans: BTreeMap<OrphanId, Orphan>,
     pub orphan_state: Option<OrphanState>,
     pub outbox: BTreeMap<EventId, DueEvent>,
+    pub evidence: HashMap<JobId, Vec<Entry>>,
+    pub run_evidence: BTreeMap<(JobId, u32), Vec<Entry>>,
+    /// When a job ended whose evidence is unsigned, and what is to be signed.
+    pub unsigned: BTreeMap<JobId, (Timestamp, Head)>,
+    pub signatures: HashMap<JobId, Signature>,
     pub changes: Vec<Changed>,
     /// Until when a swept job rests; a commit or news take the stamp away.
     pub swept: HashMap<JobId, Timestamp>,
@@ -129,11 +137,14 @@ impl MemoryStore {
         held(&self.items).connections.values().cloned().collect()
     }
 
-    /// Whether no job is open, no node waits to be removed, and no event waits to be sent.
+    /// Whether no job is open, no node waits to be removed, no event waits to be sent and no
+    /// evidence to be signed.
     pub fn is_at_rest(&self) -> bool {
         let items = held(&self.items);
         items.outbox.is_empty()
+            && items.unsigned.is_empty()
             && items.jobs.values().all(|job| job.state.is_terminal())
+            && items.rotations.values().all(|rotation| rotation.state.is_terminal())
             && items.nodes.values().all(|node| node.release_at.is_none())
     }
 
@@ -280,6 +291,7 @@ impl Items {
         }
         self.post(&event::of_commit(before, &loaded.node, decision), defect);
         self.timeline.entry(job.id.clone()).or_default().extend(decision.entries.iter().cloned());
+        self.add_evidence(&job, &decision.evidence);
         self.swept.remove(&job.id);
         self.jobs.insert(job.id.clone(), job);
         Ok(Commit::Done)
@@ -505,6 +517,15 @@ impl JobStore for MemoryStore {
             Ok(items.due_nodes(before, if hidden { 0 } else { limit }))
         })
         .await
+    }
+
+    async fn unsigned(&self, before: Timestamp, limit: usize) -> Result<Vec<Unsigned>> {
+        let unsigned = |items: &Items| Ok(items.unsigned_jobs(before, limit));
+        self.look(Fault::ReadUnavailable, unsigned).await
+    }
+
+    async fn put_signature(&self, job: &JobId, signature: &Signature) -> Result<bool> {
+        self.change(WRITE, |items| Ok(items.put_signature(job, signature))).await
     }
 
     async fn connection(&self, name: &ConnectionName) -> Result<Option<Connection>> {

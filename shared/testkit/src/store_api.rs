@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{Connection, ConnectionName},
     event::Event,
+    evidence::bundle::Stored,
     id::{JobId, NodeId, TokenId},
     job::Job,
     node::Node,
@@ -209,6 +210,10 @@ impl ApiStore for MemoryStore {
             page_of(pieces.cloned().collect(), page)
         })
         .await
+    }
+
+    async fn evidence(&self, job: &JobId) -> Result<Stored> {
+        self.look(READ, |items| Ok(items.all_evidence(job))).await
     }
 
     async fn connections(&self) -> Result<Vec<Connection>> {

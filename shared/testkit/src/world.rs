@@ -10,6 +10,7 @@ use nodeyard_domain::{
     id::{JobId, NodeId},
     job::{Job, JobKind, JobState},
     node::Node,
+    rotation::Rotation,
     spec::NodeSpec,
     wake::{Wake, WakeReason},
 };
@@ -83,11 +84,18 @@ impl World {
         (self.accept(job, None).await == Accepted::New).then_some(job_id)
     }
 
-    /// Accepts a rotation of the connection's key, as the API does. `None` while another is open.
+    /// The safeguard that is missing in this world.
+    pub fn defect(&self) -> Option<Defect> {
+        self.defect
+    }
+
+    /// Accepts a rotation of the connection's key, as the API does. `None` when it is refused:
+    /// another one is open, the token is not seen to write, or too many versions are in use.
     pub async fn rotate_key(&mut self) -> Option<JobId> {
         let id = JobId::from_bits(self.next_bits());
         let connection = self.store.connection(&name()).await.expect("memory store")?;
-        if connection.rotation.is_some() {
+        let is_free = connection.rotation.is_none() && connection.may_rotate();
+        if !is_free || !connection.accepts_nodes() {
             return None;
         }
         let now = self.clock.now();
@@ -136,6 +144,11 @@ impl World {
         for job in self.open_jobs().into_iter().filter(|job| job.waiting_on.is_some()) {
             self.store.set_news(&job.id, now).await.expect("memory store");
             self.wake(job.id, WakeReason::Resume).await;
+        }
+        let waits = |it: &Rotation| !it.state.is_terminal() && it.waiting_on.is_some();
+        for rotation in self.store.all_rotations().into_iter().filter(waits) {
+            self.store.set_news(&rotation.id, now).await.expect("memory store");
+            self.wake(rotation.id, WakeReason::Resume).await;
         }
     }
 

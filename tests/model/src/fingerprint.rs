@@ -165,6 +165,8 @@ fn job_as_it_decides(job: &Job, view: View, state: &mut impl Hasher) {
         last_failure: _,
         error,
         recap: _,
+        // What is on record decides nothing.
+        evidence: _,
         created_at: _,
         updated_at: _,
         finished_at: _,

@@ -43,6 +43,7 @@ pub fn result(ok: bool) -> RunResult {
         message: String::new(),
         recap: Recap::default(),
         key_version: None,
+        evidence: None,
         readiness: vec![Finding {
             code: ReadinessCode::ServiceDown,
             ok,

@@ -22,6 +22,10 @@ fn no_role_reaches_both_the_provider_and_the_nodes() {
     for role in ["WorkerRole", "HealthRole", "TaskRole"] {
         assert!(!may(role, READ, "bootstrap secret"), "{role}");
     }
+    for role in ["ApiRole", "WorkerRole", "HealthRole", "TaskRole", "TaskExecutionRole"] {
+        let signs = may(role, "kms:Sign", "evidence key");
+        assert_eq!(signs, ["WorkerRole", "HealthRole"].contains(&role), "{role}");
+    }
 }
 
 #[test]
@@ -32,8 +36,17 @@ fn no_role_changes_itself_reads_others_or_deletes_the_table() {
     {
         for grant in grants(&template, role) {
             let service = grant.action.split(':').next().unwrap();
-            let known =
-                ["dynamodb", "sqs", "secretsmanager", "events", "ecs", "logs", "ecr", "lambda"];
+            let known = [
+                "dynamodb",
+                "sqs",
+                "secretsmanager",
+                "kms",
+                "events",
+                "ecs",
+                "logs",
+                "ecr",
+                "lambda",
+            ];
             let passes = grant.action == "iam:PassRole" && role == "WorkerRole";
             assert!(known.contains(&service) || passes, "{role}: {}", grant.action);
             for word in
@@ -55,7 +68,7 @@ fn every_role_and_every_secret_has_its_row() {
     let resources = template["Resources"].as_object().unwrap();
     for (name, resource) in resources {
         let kind = resource["Type"].as_str().unwrap();
-        if ["AWS::IAM::Role", "AWS::SecretsManager::Secret"].contains(&kind) {
+        if ["AWS::IAM::Role", "AWS::SecretsManager::Secret", "AWS::KMS::Key"].contains(&kind) {
             let named = format!("`{name}`");
             assert!(rows.iter().any(|row| row.contains(&named)), "no row about {name}");
         }

@@ -28,7 +28,17 @@ const PROGRAMS: &[Program] = &[
     Program {
         role: "WorkerRole",
         folder: "functions/worker",
-        engine: &["driver.rs", "effect.rs", "poll.rs", "admit.rs", "event.rs"],
+        engine: &[
+            "driver.rs",
+            "effect.rs",
+            "poll.rs",
+            "admit.rs",
+            "event.rs",
+            "evidence.rs",
+            "exchange.rs",
+            "rotation.rs",
+            "rotation/effect.rs",
+        ],
     },
     Program {
         role: "HealthRole",
@@ -36,6 +46,7 @@ const PROGRAMS: &[Program] = &[
         engine: &[
             "sweep.rs",
             "event.rs",
+            "evidence.rs",
             "check.rs",
             "admit.rs",
             "orphan/budget.rs",
@@ -43,6 +54,7 @@ const PROGRAMS: &[Program] = &[
             "orphan/groups.rs",
             "orphan/remove.rs",
             "orphan/view.rs",
+            "rotation/destroy.rs",
         ],
     },
     Program { role: "TaskRole", folder: "functions/ansible-task", engine: &[] },
@@ -94,6 +106,9 @@ const OF_SECRETS: &[(&str, &str)] = &[
     (".create_secret()", "secretsmanager:CreateSecret"),
     (".restore_secret()", "secretsmanager:RestoreSecret"),
     (".delete_secret()", "secretsmanager:DeleteSecret"),
+    ("key.sign(", "kms:Sign"),
+    // Signing names the key by its public half.
+    ("key.sign(", "kms:GetPublicKey"),
 ];
 
 const SECRET_NAMES: &[(&str, &str)] = &[
@@ -101,6 +116,7 @@ const SECRET_NAMES: &[(&str, &str)] = &[
     ("key_name(", "ssh keys"),
     ("/deployment-key\"", "deployment key"),
     ("/bootstrap\"", "bootstrap secret"),
+    ("self.signing", "evidence key"),
 ];
 
 /// The four kinds of task resources are patterns of the template; only their actions are held here.
@@ -119,6 +135,7 @@ const OPERATIONS: &[&str] = &[
     "delete_secret",
     "describe_tasks",
     "get_item",
+    "get_public_key",
     "get_secret_value",
     "list_tasks",
     "put_events",
@@ -128,6 +145,7 @@ const OPERATIONS: &[&str] = &[
     "restore_secret",
     "run_task",
     "send_message",
+    "sign",
     "stop_task",
     "transact_write_items",
     "update_item",
@@ -190,6 +208,7 @@ fn needs(program: &Program) -> BTreeSet<(String, String)> {
             ("store.rs", "RunStore"),
             ("store.rs", "ApiStore"),
             ("orphan.rs", "OrphanStore"),
+            ("rotation.rs", "RotationStore"),
             ("event.rs", "Outbox"),
         ];
         for method in methods(&ports) {

@@ -104,6 +104,7 @@ fn word(resource: &Value) -> String {
         ("connection tokens", secret("connection")),
         ("ssh keys", secret("ssh-key")),
         ("bootstrap secret", json!({"Ref": "BootstrapSecret"})),
+        ("evidence key", json!({"GetAtt": "EvidenceKey.Arn"})),
         ("deployment key", json!({"Ref": "DeploymentKey"})),
     ]);
     words

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use nodeyard_domain::{code::Code, host_key::HostPins, readiness::ReadinessCode};
 
-use crate::machine::{Machine, host_key};
+use crate::{
+    machine::{Machine, host_key},
+    world::Stuck,
+};
 
 #[tokio::test]
 async fn before_the_first_login_another_key_is_waited_out() {
@@ -170,6 +173,63 @@ async fn a_run_that_ended_anywhere_in_the_replacement_is_taken_up() {
     let (broken, mended) =
         hook("host_key_switch", "printf 'denied\\n%.0s' 1 2 3 4 > \"$W/ssh.plan\"");
     recovers_from("switched and not proved", broken, mended).await;
+}
+
+/// Kills a task at one arrow of the replacement: the node shows a key that is pinned, and the next
+/// run ends the replacement with the one key that was made.
+async fn survives_a_kill(what: &str, hang: impl FnOnce(&Machine), mend: impl FnOnce(&Machine)) {
+    let machine = Machine::new();
+    machine.put("was.key", &host_key(1));
+    hang(&machine);
+    let (task, request) = (machine.task(), machine.request());
+    let reached = machine.path("reached");
+    tokio::select! {
+        done = task.perform(&request, std::future::pending()) => panic!("{what}: ended: {done:?}"),
+        () = async { while !reached.exists() { tokio::task::yield_now().await } } => {}
+    }
+    drop(task);
+    machine.assert_nothing_is_left();
+    assert!(machine.world.state().results.is_empty(), "{what}: nobody made up a result");
+    let pins = machine.world.state().pins.clone().unwrap();
+    let shown = machine.read("shown.key");
+    assert!(pins.known_hosts("node").contains(shown.trim()), "{what}: locked out: {pins:?}");
+
+    mend(&machine);
+    machine.world.state().stuck = None;
+    machine.world.next_run();
+    machine.perform().await.unwrap();
+    let result = machine.world.result();
+    assert_eq!(result.code, None, "{what}: {}", result.message);
+    let pins = machine.world.state().pins.clone().unwrap();
+    let alone = HostPins { replaced: true, ..HostPins::delivered(42, host_key(2)) };
+    assert_eq!((pins, machine.read("shown.key")), (alone, host_key(2)), "{what}");
+    assert_eq!(machine.lines("keys_made"), ["made"], "{what}: one key was made");
+}
+
+#[tokio::test]
+async fn a_task_that_is_killed_at_any_arrow_leaves_the_node_reachable() {
+    const HANG: &str = ": > \"$W/reached\"; sleep 60";
+    let playbook = async |what: &str, playbook: &'static str, code: String| {
+        let mend = move |machine: &Machine| machine.remove(&format!("hook.{playbook}"));
+        survives_a_kill(what, |machine| machine.hook(playbook, &code), mend).await;
+    };
+    let write = async |what: &str, number: usize, at: Stuck| {
+        let hang = |machine: &Machine| {
+            let reached = machine.path("reached");
+            machine.world.state().stuck = Some((number, at, reached));
+        };
+        survives_a_kill(what, hang, |_| {}).await;
+    };
+    let not_switched = format!("cp \"$W/was.key\" \"$W/shown.key\"; {HANG}");
+    playbook("made and not reported", "host_key_prepare", HANG.into()).await;
+    write("reported and not pinned", 1, Stuck::Before).await;
+    write("both pinned, and nobody was told", 1, Stuck::After).await;
+    playbook("both pinned and not switched", "host_key_switch", not_switched).await;
+    playbook("switched, and nobody was told", "host_key_switch", HANG.into()).await;
+    let unproved = |machine: &Machine| machine.put("ssh.plan", "login\nhang\n");
+    survives_a_kill("switched and not proved", unproved, |_| {}).await;
+    write("proved and not pinned alone", 2, Stuck::Before).await;
+    write("pinned alone, and nobody was told", 2, Stuck::After).await;
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ esac
 [ ! -e "$W/add.broken" ] || { echo "agent refused operation" >&2; exit 1; }
 "#;
 
-/// Each line of `ssh.plan` is one try: `refused`, `denied`, `other`. After that, only the host key
+/// Each line of `ssh.plan` is one try: `refused`, `denied`, `other`, `hang`. After that, only the host key
 /// decides.
 const SSH: &str = r#"
 env > "$W/env.ssh"
@@ -51,6 +51,7 @@ case $next in
 refused) echo "ssh: connect to host 198.18.0.10 port 22: Connection refused" >&2; exit 255 ;;
 denied) echo "nodeyard@198.18.0.10: Permission denied (publickey)." >&2; exit 255 ;;
 other) echo "Host key verification failed." >&2; exit 255 ;;
+hang) : > "$W/reached"; sleep 60 ;;
 esac
 known=$(echo "$@" | sed 's/.*UserKnownHostsFile=\([^ ]*\).*/\1/')
 grep -qF "$(cat "$W/shown.key")" "$known" || { echo "Host key verification failed." >&2; exit 255; }

@@ -139,3 +139,33 @@ async fn a_result_outlasts_a_store_that_fails_for_a_moment() {
     machine.perform().await.unwrap();
     assert_eq!(machine.world.state().results.len(), 1);
 }
+
+#[tokio::test]
+async fn a_run_keeps_a_chain_whose_end_is_in_its_result() {
+    use nodeyard_domain::evidence::{Chain, Fact};
+
+    let machine = Machine::new();
+    machine.hook("web", "task doomed skipped ''; task \"long\" changed \"why\"");
+    machine.perform().await.unwrap();
+    let told = machine.world.result().evidence.unwrap();
+    let state = machine.world.state();
+    let mut chain = Chain::of_run(&state.run.job_id, state.run.number);
+    for entry in &state.evidence {
+        assert_eq!(chain.append(entry.at, entry.fact.clone()).as_ref(), Some(entry));
+    }
+    assert_eq!(told.chain.as_ref(), Some(chain.head()), "and every entry is on record");
+    let Fact::RunBegan { playbooks, server, .. } = &state.evidence[0].fact else {
+        panic!("{:?}", state.evidence[0])
+    };
+    assert!(playbooks.is_some() && *playbooks == told.playbooks);
+    assert_eq!(*server, state.run.server_id.to_string());
+    let tasks = |status: &str| {
+        let of = |fact: &Fact| matches!(fact, Fact::TaskEnded { status: it, .. } if it == status);
+        state.evidence.iter().filter(|entry| of(&entry.fact)).count()
+    };
+    // The playbook's own one, and the two that were put in.
+    assert_eq!((tasks("changed"), tasks("skipped")), (2, 1), "each task's result is there");
+    let ended = |fact: &Fact| matches!(fact, Fact::PlaybookEnded { .. });
+    assert_eq!(state.evidence.iter().filter(|entry| ended(&entry.fact)).count(), 5);
+    assert_eq!(state.evidence.last().unwrap().fact, Fact::run_ended(None, ""));
+}

@@ -7,7 +7,8 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
-    connection::ConnectionName,
+    connection::{Connection, ConnectionName, StoredToken},
+    evidence::{Entry, Hash, Signature},
     host_key::HostPins,
     id::{JobId, NodeId},
     ownership::DeploymentKey,
@@ -31,12 +32,17 @@ pub struct State {
     pub pins: Option<HostPins>,
     pub timeline: Vec<TimelineEntry>,
     pub log: Vec<(u32, String)>,
+    pub evidence: Vec<Entry>,
     pub results: Vec<RunResult>,
     pub wakes: Vec<Wake>,
     /// Versions of the managed key that exist, with their private halves.
     pub keys: Vec<(u32, String)>,
     /// Calls to come that fail; of a write, after it was done.
     pub failing_pins: usize,
+    /// Writes of pins so far, and the one at which the run stands still for ever: this file says
+    /// that it does.
+    pub pins_written: usize,
+    pub stuck: Option<(usize, Stuck, PathBuf)>,
     pub failing_finish: usize,
     pub failing_timeline: usize,
     /// From when this file exists, the run's stop is requested.
@@ -45,6 +51,13 @@ pub struct State {
     pub late_once: Option<PathBuf>,
     /// The file that holds the host key the node shows: it must never be unpinned.
     pub shown_key: Option<PathBuf>,
+}
+
+/// Where in a write of pins a run stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stuck {
+    Before,
+    After,
 }
 
 #[derive(Debug, Clone)]
@@ -79,7 +92,10 @@ impl World {
             results: Vec::new(),
             wakes: Vec::new(),
             keys: vec![(1, "managed key 1".into())],
+            evidence: Vec::new(),
             failing_pins: 0,
+            pins_written: 0,
+            stuck: None,
             failing_finish: 0,
             failing_timeline: 0,
             stop_once: None,
@@ -90,6 +106,19 @@ impl World {
 
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
+    }
+
+    async fn stand_still(&self, at: Stuck) {
+        let reached = {
+            let state = self.state();
+            let here = (state.pins_written, at);
+            let stuck = state.stuck.as_ref();
+            stuck.filter(|(write, at, _)| (*write, *at) == here).map(|(.., file)| file.clone())
+        };
+        if let Some(file) = reached {
+            std::fs::write(file, "").unwrap();
+            std::future::pending::<()>().await;
+        }
     }
 
     /// The result of the last run.
@@ -190,17 +219,23 @@ impl RunStore for World {
         expected: Option<&HostPins>,
         pins: &HostPins,
     ) -> Result<bool, StoreError> {
-        let mut state = self.state();
-        assert_eq!(&state.run.node_id, node);
-        if state.pins.as_ref() != expected {
-            return Ok(false);
+        self.state().pins_written += 1;
+        self.stand_still(Stuck::Before).await;
+        {
+            let mut state = self.state();
+            assert_eq!(&state.run.node_id, node);
+            if state.pins.as_ref() != expected {
+                return Ok(false);
+            }
+            if let Some(shown) = &state.shown_key {
+                let shown = std::fs::read_to_string(shown).unwrap();
+                let is_pinned = pins.known_hosts("node").contains(shown.trim());
+                assert!(is_pinned, "the node is locked out");
+            }
+            state.pins = Some(pins.clone());
+            State::fails(&mut state.failing_pins)?;
         }
-        if let Some(shown) = &state.shown_key {
-            let shown = std::fs::read_to_string(shown).unwrap();
-            assert!(pins.known_hosts("node").contains(shown.trim()), "the node is locked out");
-        }
-        state.pins = Some(pins.clone());
-        State::fails(&mut state.failing_pins)?;
+        self.stand_still(Stuck::After).await;
         Ok(true)
     }
 
@@ -230,6 +265,19 @@ impl RunStore for World {
         state.log.push((sequence, text.to_owned()));
         Ok(())
     }
+
+    async fn append_run_evidence(
+        &self,
+        job: &JobId,
+        run: u32,
+        entries: &[Entry],
+    ) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        assert_eq!((&state.run.job_id, state.run.number), (job, run));
+        assert!(!entries.is_empty(), "nothing is appended for nothing");
+        state.evidence.extend_from_slice(entries);
+        Ok(true)
+    }
 }
 
 impl WakeQueue for World {
@@ -247,23 +295,24 @@ impl Secrets for World {
         panic!("the task's role may not read the deployment key")
     }
 
-    async fn provider_token(
-        &self,
-        _: &ConnectionName,
-        _: bool,
-    ) -> Result<SecretString, SecretsError> {
+    async fn sign_evidence(&self, _: &Hash, _: Timestamp) -> Result<Signature, SecretsError> {
+        panic!("the task's role may not sign")
+    }
+
+    async fn provider_token(&self, _: &Connection, _: bool) -> Result<SecretString, SecretsError> {
         panic!("the task's role may not read provider tokens")
     }
 
     async fn put_provider_token(
         &self,
         _: &ConnectionName,
+        _: Option<&StoredToken>,
         _: &SecretString,
-    ) -> Result<(), SecretsError> {
+    ) -> Result<StoredToken, SecretsError> {
         panic!("the task writes no secret")
     }
 
-    async fn delete_provider_token(&self, _: &ConnectionName) -> Result<(), SecretsError> {
+    async fn delete_provider_token(&self, _: &Connection) -> Result<(), SecretsError> {
         panic!("the task deletes no secret")
     }
 

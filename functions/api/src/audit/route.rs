@@ -26,6 +26,7 @@ const ROUTES: &[(&str, &str, Action, ResourceKind)] = &[
     ("GET", "/jobs/{id}", Action::JobRead, ResourceKind::Job),
     ("GET", "/jobs/{id}/timeline", Action::JobRead, ResourceKind::Job),
     ("GET", "/jobs/{id}/log", Action::JobRead, ResourceKind::Job),
+    ("GET", "/jobs/{id}/evidence", Action::JobRead, ResourceKind::Job),
     ("POST", "/jobs/{id}/cancel", Action::JobCancel, ResourceKind::Job),
     ("GET", "/orphans", Action::OrphanRead, ResourceKind::Orphan),
     ("DELETE", "/orphans/{id}", Action::OrphanRemove, ResourceKind::Orphan),

@@ -147,6 +147,8 @@ pub struct JobLinks {
     node: Option<String>,
     timeline: String,
     log: String,
+    /// Absent for a `key_rotation`.
+    evidence: Option<String>,
 }
 
 impl From<&JobError> for JobErrorView {
@@ -195,6 +197,7 @@ impl From<&Job> for JobView {
                 node: Some(format!("/nodes/{}", job.node_id)),
                 timeline: format!("{this}/timeline"),
                 log: format!("{this}/log"),
+                evidence: Some(format!("{this}/evidence")),
                 this,
             },
         }
@@ -228,6 +231,7 @@ impl From<&Rotation> for JobView {
                 node: None,
                 timeline: format!("{this}/timeline"),
                 log: format!("{this}/log"),
+                evidence: None,
                 this,
             },
         }

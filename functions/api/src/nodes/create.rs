@@ -195,7 +195,7 @@ async fn price<P: Ports>(
     dry_run: bool,
 ) -> Result<Vec<PricedRung>, Problem> {
     let max_age = if dry_run { LIVE_MAX_AGE } else { ADMISSION_MAX_AGE };
-    let catalogue = app.catalogue(&connection.name, max_age).await?.catalogue;
+    let catalogue = app.catalogue(connection, max_age).await?.catalogue;
     let ladder = match &draft.placement {
         Some(ladder) => price_ladder(ladder, &catalogue)?,
         None => price_default_ladder(&default_ladder(), &catalogue)?,

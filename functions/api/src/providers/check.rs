@@ -69,7 +69,7 @@ impl<P: Ports> App<P> {
     /// A provider that does not answer says nothing about the connection: that is the caller's
     /// problem and changes nothing.
     async fn check(&self, before: &Connection, confirmed: bool) -> Result<Connection, Problem> {
-        let token = self.secrets.provider_token(&before.name, true).await?;
+        let token = self.secrets.provider_token(before, before.token.is_none()).await?;
         let Some(key) = &before.key else { return self.check_new(before, &token).await };
         let mut seen = self.examine(before, key, &token).await?;
         if confirmed && matches!(&seen, Ok(report) if !report.sees_marker) {

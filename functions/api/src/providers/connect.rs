@@ -156,6 +156,7 @@ impl<P: Ports> App<P> {
             status: ConnectionStatus::Degraded,
             reason: None,
             permission: Permission::Unknown,
+            token: known.and_then(|known| known.token.clone()),
             key: known.and_then(|known| known.key.clone()),
             retired: known.map(|known| known.retired.clone()).unwrap_or_default(),
             rotation: known.and_then(|known| known.rotation.clone()),
@@ -169,11 +170,19 @@ impl<P: Ports> App<P> {
             created_at: known.map_or(now, |known| known.created_at),
         };
         let fresh = connection.clone();
-        let connection = connection.judged(Ok(judged.report.clone()), now);
+        let mut connection = connection.judged(Ok(judged.report.clone()), now);
         let events = event::of_connection(known.unwrap_or(&fresh), &connection, now);
         self.keep_key(&connection, judged).await?;
-        self.secrets.put_provider_token(&wanted.name, &wanted.token).await?;
+        let token =
+            self.secrets.put_provider_token(&wanted.name, connection.token.as_ref(), &wanted.token);
+        connection.token = Some(token.await?);
         if !self.store.change_connection(&connection, &events, audit).await? {
+            // The record names the token that it has; a secret that no record names is deleted.
+            if known.is_none()
+                && let Err(error) = self.secrets.delete_provider_token(&connection).await
+            {
+                tracing::warn!(%error, connection = %connection.name, "an unused secret is left");
+            }
             let detail = "The connection was changed meanwhile: send the token again.";
             return Err(Problem::new(ApiCode::EditConflict, detail));
         }

@@ -40,7 +40,7 @@ pub async fn delete_provider<P: Ports>(
             .guided(format!("Wait for /jobs/{open}, or cancel it.")));
     }
     // The token first: a record without one can be deleted again, a token without one cannot.
-    match app.secrets.delete_provider_token(&connection.name).await {
+    match app.secrets.delete_provider_token(&connection).await {
         Ok(()) | Err(SecretsError::Missing(_)) => {}
         Err(error) => return Err(error.into()),
     }

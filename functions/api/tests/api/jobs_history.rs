@@ -53,3 +53,52 @@ async fn a_page_of_the_log_fits_into_a_functions_answer_whatever_it_holds() {
     }
     assert_eq!(pieces, 30);
 }
+
+#[tokio::test]
+async fn evidence_comes_as_one_bundle_that_can_be_verified() {
+    use nodeyard_domain::{
+        evidence::{
+            Seen,
+            verify::{Verdict, verify},
+        },
+        observation::Outcome,
+        step::Decision,
+    };
+    use nodeyard_engine::{
+        secrets::Secrets as _,
+        store::{Commit, JobStore as _},
+    };
+    use nodeyard_testkit::signer;
+
+    let world = World::connected().await;
+    let (_, job) = world.node(json!({})).await;
+    let path = format!("/jobs/{}/evidence", job.id);
+    let before = world.get(&path).await;
+    assert_eq!((before.status, &before.json["unsigned"]), (200, &json!(true)));
+    assert_eq!(before.json["head"]["count"], 0);
+
+    let loaded = world.load(job.id.as_str()).await;
+    let mut ended = loaded.job.clone();
+    (ended.state, ended.step) =
+        (nodeyard_domain::job::JobState::Failed, nodeyard_domain::job::Step::Done);
+    (ended.intent, ended.due_at, ended.finished_at) = (None, None, Some(start()));
+    let mut decision = Decision {
+        job: ended,
+        node: nodeyard_domain::node::NodeChange::default(),
+        entries: Vec::new(),
+        evidence: Vec::new(),
+    };
+    let seen = Seen { effect: None, outcome: &Outcome::Poisoned, calls: &[] };
+    decision.give_evidence(&loaded.job, &loaded.node, seen);
+    assert_eq!(world.store.commit(&loaded, &decision).await.unwrap(), Commit::Done);
+    let head = decision.job.evidence.unwrap().head().hash.clone();
+    let signature = world.secrets.sign_evidence(&head, start()).await.unwrap();
+    assert!(world.store.put_signature(&job.id, &signature).await.unwrap());
+
+    let answer = world.get(&path).await;
+    let (_, key) = signer::public_key();
+    assert_eq!(verify(&answer.json, Some(&key)), Verdict::Authenticated, "{}", answer.text);
+    assert_eq!(answer.json["claims"][0]["step"], "end_job");
+    let absent = format!("/jobs/job-{:032x}/evidence", 77);
+    assert_eq!(world.get(&absent).await.status, 404);
+}

@@ -33,6 +33,28 @@ async fn rotates_a_token_and_changes_caps() {
 }
 
 #[tokio::test]
+async fn of_two_tokens_at_once_the_record_has_the_one_that_it_took() {
+    let world = World::connected().await;
+    for token in ["left", "right"] {
+        world.cloud.accept(token, "rw", "p1");
+    }
+    let (left, right) = tokio::join!(world.connect("main", "left"), world.connect("main", "right"));
+    let (won, lost) = if left.status == 200 { ("left", right) } else { ("right", left) };
+    assert_eq!((lost.status, lost.code()), (409, "edit_conflict"));
+    assert_eq!(world.provider_token("main").await.as_deref(), Some(won));
+
+    for token in ["first", "second"] {
+        world.cloud.accept(token, "rw", "p2");
+    }
+    let (first, second) =
+        tokio::join!(world.connect("new", "first"), world.connect("new", "second"));
+    let (won, lost) = if first.status == 201 { ("first", second) } else { ("second", first) };
+    assert_eq!((lost.status, lost.code()), (409, "edit_conflict"));
+    assert_eq!(world.provider_token("new").await.as_deref(), Some(won));
+    assert_eq!(world.secrets.names("connection/new").len(), 2, "the other's secret is gone");
+}
+
+#[tokio::test]
 async fn a_bad_token_is_refused_and_the_old_one_stays() {
     let world = World::connected().await;
     for name in ["main", "new"] {

@@ -199,6 +199,7 @@ fn keep_answers(tape: &Tape, secrets: &[Secret], places: &Places) {
         let is_of = |part: &str| answer.asked.contains(part);
         let kind = match () {
             () if is_of("/timeline") => Kind::Timeline,
+            () if is_of("/evidence") => Kind::Evidence,
             () if is_of("/log") => Kind::JobLog,
             () if is_of("/audit") => Kind::Audit,
             () => Kind::Answer,

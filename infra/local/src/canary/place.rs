@@ -40,6 +40,8 @@ pub enum Kind {
     Timeline,
     /// A page of a job's log: what Ansible printed.
     JobLog,
+    /// A job's evidence: its chains and its signature.
+    Evidence,
     /// A page of the audit trail.
     Audit,
 }
@@ -63,6 +65,7 @@ impl Kind {
             Self::Answer => "answers",
             Self::Timeline => "timelines",
             Self::JobLog => "job logs",
+            Self::Evidence => "evidence",
             Self::Audit => "audit trail",
         }
     }

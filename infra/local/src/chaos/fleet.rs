@@ -171,6 +171,12 @@ impl Standing {
         such.map(|node| node.id.clone()).collect()
     }
 
+    /// How many jobs wait for this.
+    pub fn waiting_on(&self, reason: &str) -> usize {
+        let waits = |job: &&Job| job.waiting_on.as_deref() == Some(reason);
+        self.jobs.iter().filter(waits).count()
+    }
+
     /// The ids of the jobs that have failed.
     pub fn failed_jobs(&self) -> Vec<String> {
         let failed = self.jobs.iter().filter(|job| job.state == "failed");

@@ -5,7 +5,7 @@
 //! how many attempts were made.
 
 pub mod fleet;
-mod judge;
+pub mod judge;
 mod plan;
 mod storm;
 mod subscriber;

@@ -12,7 +12,7 @@ use crate::canary;
 use crate::chaos;
 use crate::cli::{
     BackingKind, CanaryOptions, ChaosOptions, DemoOptions, PeerOptions, ProfilesOptions,
-    SizesOptions, StackOptions, TestOptions,
+    RotationOptions, SizesOptions, StackOptions, TestOptions,
 };
 use crate::command::{on_path, run_aloud, run_quietly};
 use crate::demo;
@@ -22,6 +22,7 @@ use crate::prerequisites;
 use crate::profiles;
 use crate::python::{self, Venv};
 use crate::report::Report;
+use crate::rotation;
 use crate::signal::unless_interrupted;
 use crate::sizes;
 use crate::workspace::Workspace;
@@ -74,6 +75,11 @@ async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) ->
             demo::demo(workspace, &demo_without_machines(), report).await
         }
         Action::Chaos => chaos::chaos(workspace, &short_chaos(), report).await,
+        Action::Rotation => {
+            let (stack, backing) = ("test-rotation".to_owned(), BackingKind::None);
+            let options = RotationOptions { stack, backing, jobs: 10 };
+            rotation::rotation(workspace, &options, report).await
+        }
         Action::Canary => canary::check(workspace, &short_canary(), report).await,
         Action::Sizes => {
             let stack = "test-sizes".to_owned();

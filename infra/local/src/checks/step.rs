@@ -36,6 +36,8 @@ pub enum Action {
     DemoWithoutMachines,
     /// The short form of the drill that kills processes and loses answers.
     Chaos,
+    /// A revoked token under running jobs, another one, another managed key.
+    Rotation,
     /// The short form of the search for secrets, and a leaking build that it has to catch.
     Canary,
     /// A run that says far too much.
@@ -96,6 +98,7 @@ pub const STEPS: &[Step] = &[
     Step { name: "killed stack", action: Action::KilledStack },
     Step { name: "profiles", action: Action::Profiles },
     Step { name: "chaos", action: Action::Chaos },
+    Step { name: "rotation", action: Action::Rotation },
     Step { name: "canary", action: Action::Canary },
     Step { name: "sizes", action: Action::Sizes },
     Step { name: "peer", action: Action::Peer },

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{Connection, ConnectionName},
     event::Event,
+    evidence::bundle::Stored,
     id::{JobId, NodeId, TokenId},
     job::Job,
     node::Node,
@@ -199,6 +200,10 @@ impl ApiStore for DynamoStore {
             }
         }
         Ok(gatherer.finish(&reader))
+    }
+
+    async fn evidence(&self, job: &JobId) -> Result<Stored> {
+        self.read_evidence(job).await
     }
 
     async fn connections(&self) -> Result<Vec<Connection>> {

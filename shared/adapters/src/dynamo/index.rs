@@ -1,5 +1,5 @@
-//! What the indexes find: jobs, nodes and events that the sweep looks at, and jobs that share a
-//! poll.
+//! What the indexes find: jobs, nodes, events and unsigned evidence that the sweep looks at, and
+//! jobs that share a poll.
 
 use jiff::Timestamp;
 use nodeyard_domain::{
@@ -9,12 +9,17 @@ use nodeyard_domain::{
 };
 use nodeyard_engine::{
     event::DueEvent,
+    evidence::Unsigned,
     store::{DueJob, StoreError},
 };
 
 use super::{
     change::text,
-    keys::{EVENT_DUE_SHARD, Item, Key, NODE_DUE_SHARD, due_shards, exact_seconds, read_seconds},
+    evidence::read_unsigned,
+    keys::{
+        EVENT_DUE_SHARD, Item, Key, NODE_DUE_SHARD, UNSIGNED_DUE_SHARD, due_shards, exact_seconds,
+        read_seconds,
+    },
     outbox::read_due,
     row::{NodeRow, read, text_of},
     table::Table,
@@ -157,6 +162,25 @@ pub(super) async fn due_events(
         }
     }
     Ok(events)
+}
+
+/// Ended jobs as the table has them: the index may still show one that was signed by now.
+pub(super) async fn unsigned(
+    table: &Table,
+    before: Timestamp,
+    limit: usize,
+) -> Result<Vec<Unsigned>> {
+    let mut found = Found::new(table, due(UNSIGNED_DUE_SHARD), before);
+    let mut unsigned = Vec::new();
+    while let Some(items) = found.next(limit - unsigned.len()).await? {
+        for item in items {
+            let key = Key::signature(&job_of(&item)?);
+            let item = table.get(&key).await?;
+            let due = item.filter(|item| item.contains_key("due_shard"));
+            unsigned.extend(due.map(read_unsigned).transpose()?);
+        }
+    }
+    Ok(unsigned)
 }
 
 fn job_of(item: &Item) -> Result<JobId> {

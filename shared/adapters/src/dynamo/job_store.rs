@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{Connection, ConnectionName},
     event::{self, Event},
+    evidence::Signature,
     id::{JobId, NodeId},
     job::Job,
     node::{Node, Server},
@@ -12,12 +13,13 @@ use nodeyard_domain::{
     step::Decision,
     timeline::TimelineEntry,
 };
+use nodeyard_engine::evidence::Unsigned;
 use nodeyard_engine::store::{Begin, Commit, DueJob, JobStore, Loaded, StoreError};
 
 use super::{
     DynamoStore,
     change::{Condition, Write, number, text},
-    index,
+    evidence, index,
     keys::{Item, Key, exact_seconds},
     node_change, outbox,
     row::{JobRow, NodeRow, child_expiry, is_rotation, item, read, unreadable, value},
@@ -137,6 +139,7 @@ impl JobStore for DynamoStore {
             let (key, item) = timeline_item(&after.id, &writer, entry)?;
             writes.push(Write::put(key, item));
         }
+        evidence::add(&mut writes, &after, &decision.evidence)?;
         for event in event::of_commit(before, &loaded.node, decision) {
             writes.push(outbox::post(&event)?);
         }
@@ -215,6 +218,15 @@ impl JobStore for DynamoStore {
 
     async fn due_nodes(&self, before: Timestamp, limit: usize) -> Result<Vec<Node>> {
         index::due_nodes(&self.table, before, limit).await
+    }
+
+    async fn unsigned(&self, before: Timestamp, limit: usize) -> Result<Vec<Unsigned>> {
+        index::unsigned(&self.table, before, limit).await
+    }
+
+    async fn put_signature(&self, job: &JobId, signature: &Signature) -> Result<bool> {
+        let write = evidence::sign(job, signature)?;
+        Ok(self.table.write(write).await?.is_done())
     }
 
     async fn connection(&self, name: &ConnectionName) -> Result<Option<Connection>> {

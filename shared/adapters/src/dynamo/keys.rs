@@ -19,6 +19,9 @@ pub(super) const NODE_DUE_SHARD: &str = "node-due#0";
 /// And where events: they are sent at once, so few wait.
 pub(super) const EVENT_DUE_SHARD: &str = "event-due#0";
 
+/// And where ended jobs whose evidence is unsigned: they are signed at once, so few wait.
+pub(super) const UNSIGNED_DUE_SHARD: &str = "unsigned-due#0";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) pk: String,
@@ -27,6 +30,8 @@ pub(super) struct Key {
 
 pub(super) const TIMELINE_PREFIX: &str = "T#";
 pub(super) const LOG_PREFIX: &str = "L#";
+pub(super) const EVIDENCE_PREFIX: &str = "E#";
+pub(super) const RUN_EVIDENCE_PREFIX: &str = "V#";
 pub(super) const NODE_JOB_PREFIX: &str = "J#";
 pub(super) const CONNECTIONS: &str = "CONNECTION";
 pub(super) const TOKENS: &str = "TOKEN";
@@ -54,6 +59,20 @@ impl Key {
 
     pub(super) fn run(job: &JobId, number: u32) -> Self {
         Self::new(job_partition(job), format!("RUN#{number:06}"))
+    }
+
+    /// A version is committed once, so its pieces are written once.
+    pub(super) fn evidence(job: &JobId, version: u64, piece: usize) -> Self {
+        let place = format!("{EVIDENCE_PREFIX}{version:012}#{piece:03}");
+        Self::new(job_partition(job), place)
+    }
+
+    pub(super) fn run_evidence(job: &JobId, run: u32, first: u32) -> Self {
+        Self::new(job_partition(job), format!("{RUN_EVIDENCE_PREFIX}{run:06}#{first:08}"))
+    }
+
+    pub(super) fn signature(job: &JobId) -> Self {
+        Self::new(job_partition(job), "SIGNATURE")
     }
 
     pub(super) fn node(id: &NodeId) -> Self {
@@ -205,7 +224,7 @@ mod tests {
     #[test]
     fn every_job_is_in_a_shard_that_the_sweep_reads() {
         let shards: Vec<String> = due_shards().collect();
-        for other in [NODE_DUE_SHARD, EVENT_DUE_SHARD] {
+        for other in [NODE_DUE_SHARD, EVENT_DUE_SHARD, UNSIGNED_DUE_SHARD] {
             assert!(!shards.iter().any(|shard| shard == other), "jobs and {other} do not mix");
         }
         for bits in 0..16 {

@@ -7,6 +7,9 @@
 //! | timeline entry | `JOB#<id>` | `T#<time>#<writer>` | 120 days |
 //! | log piece, compressed | `JOB#<id>` | `L#<run>#<sequence>` | 120 days |
 //! | run | `JOB#<id>` | `RUN#<number>` | 120 days |
+//! | evidence of a commit, compressed | `JOB#<id>` | `E#<version>#<piece>` | 120 days |
+//! | evidence of a run, compressed | `JOB#<id>` | `V#<run>#<number of its first entry>` | 120 days |
+//! | signature, or that there is none yet | `JOB#<id>` | `SIGNATURE` | 120 days |
 //! | node, with its host key pins | `NODE#<id>` | `NODE` | 120 days after it is gone |
 //! | a node's job, by name | `NODE#<id>` | `J#<time>#<job>` | 120 days |
 //! | connection | `CONNECTION` | `<name>` | until removed |
@@ -22,7 +25,8 @@
 //! Index `due` (`due_shard`, `due_at`): jobs that have not ended, at the time the sweep has to look
 //! at them, in epoch seconds with nine decimals (exact, so that a stamp can be conditional on it);
 //! in a shard of their own, free nodes that something is left behind of, at the time of their next
-//! release; in another, events at the time they are to be sent. Index `polls` (`poll_of`, `poll_at`): jobs whose next effect is a shared poll, by
+//! release; in others, events at the time they are to be sent, and ended jobs whose evidence is
+//! unsigned. Index `polls` (`poll_of`, `poll_at`): jobs whose next effect is a shared poll, by
 //! connection. Index `list` (`list_pk`, `list_sk`): jobs and nodes by time of acceptance. All are
 //! eventually consistent; everything a worker decides on is read from the table, consistently.
 //!
@@ -36,6 +40,7 @@ mod audit;
 mod change;
 mod cursor;
 mod error;
+mod evidence;
 mod index;
 mod job_store;
 mod keys;

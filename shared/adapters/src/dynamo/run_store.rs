@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::{
 };
 use jiff::Timestamp;
 use nodeyard_domain::{
+    evidence::Entry,
     host_key::HostPins,
     id::{JobId, NodeId},
     run::{Run, RunResult},
@@ -18,6 +19,7 @@ use sha2::{Digest, Sha256};
 use super::{
     DynamoStore,
     change::{Condition, Write, number, text},
+    evidence,
     job_store::{news, timeline_item},
     keys::Key,
     log_text,
@@ -186,5 +188,15 @@ impl RunStore for DynamoStore {
         // A piece that is sent twice is there once; one that is there is never overwritten.
         let write = Write::put(key, item).require(Condition::New);
         self.table.write(write).await.map(|_| ())
+    }
+
+    async fn append_run_evidence(&self, job: &JobId, run: u32, entries: &[Entry]) -> Result<bool> {
+        let Some(write) = evidence::of_run(job, run, entries)? else { return Ok(true) };
+        let ours = write.1;
+        Ok(match self.table.write(write.0).await? {
+            Wrote::Done(_) => true,
+            // An answer that got lost, or another task of the same run.
+            Wrote::Refused(known) => known.is_some_and(|known| evidence::holds(&known, &ours)),
+        })
     }
 }

@@ -111,7 +111,7 @@ impl<S: Secrets> HetznerProvider<S> {
     ) -> Result<Session<'a, S>> {
         let calls = i64::try_from(calls).unwrap_or(i64::MAX);
         let secrets = self.secrets.as_ref();
-        Session::open(&self.transport, secrets, &self.rates, &connection.name, calls).await
+        Session::open(&self.transport, secrets, &self.rates, connection, calls).await
     }
 }
 

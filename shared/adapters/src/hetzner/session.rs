@@ -4,7 +4,7 @@
 use std::future::Future;
 
 use nodeyard_domain::{
-    connection::{ConnectionName, RateBudget},
+    connection::{Connection, ConnectionName, RateBudget},
     observation::{FailureClass, ProviderFailure},
 };
 use nodeyard_engine::secrets::{Secrets, SecretsError};
@@ -92,7 +92,7 @@ impl Reader for Line<'_> {
 pub(super) struct Session<'a, S> {
     line: Line<'a>,
     secrets: &'a S,
-    connection: &'a ConnectionName,
+    connection: &'a Connection,
     refreshed: bool,
     /// Counts the tokens used: what one token saw says nothing of another.
     generation: u32,
@@ -104,11 +104,12 @@ impl<'a, S: Secrets> Session<'a, S> {
         transport: &'a Transport,
         secrets: &'a S,
         rates: &'a Rates,
-        connection: &'a ConnectionName,
+        connection: &'a Connection,
         calls: i64,
     ) -> Result<Self> {
         let token = secrets.provider_token(connection, false).await.map_err(no_token)?;
-        let line = Line { noted: Some((rates, connection)), ..Line::new(transport, token, calls) };
+        let noted = Some((rates, &connection.name));
+        let line = Line { noted, ..Line::new(transport, token, calls) };
         Ok(Self { line, secrets, connection, refreshed: false, generation: 0 })
     }
 

@@ -5,7 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-use nodeyard_domain::observation::{FailureClass, ProviderFailure};
+use nodeyard_domain::{
+    evidence,
+    observation::{FailureClass, ProviderFailure},
+};
+use nodeyard_engine::exchange;
 use reqwest::{
     Client, Method, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
@@ -201,6 +205,7 @@ impl Transport {
                 "no answer of the provider"
             ),
         }
+        exchange::tell(|| told(call, &answer));
         if let (Some(alarm), Ok(answer)) = (&self.alarm, &answer)
             && (200..300).contains(&answer.status)
         {
@@ -243,6 +248,19 @@ impl Transport {
             }
         }
         Ok(Answer { status: response.status().as_u16(), correlation_id, rate, body })
+    }
+}
+
+/// A call for the evidence: neither its query nor its body, which may hold a secret.
+fn told(call: &Call, answer: &Result<Answer, ProviderFailure>) -> evidence::Call {
+    evidence::Call {
+        request: format!("{} {}", call.method, call.template),
+        status: answer.as_ref().ok().map(|answer| answer.status),
+        failure: answer.as_ref().err().map(|failure| failure.code.clone()),
+        correlation_id: match answer {
+            Ok(answer) => answer.correlation_id.clone(),
+            Err(failure) => failure.correlation_id.clone(),
+        },
     }
 }
 

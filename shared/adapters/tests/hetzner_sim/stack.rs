@@ -45,6 +45,7 @@ pub async fn bare() -> Stack {
         reason: None,
         permission: Permission::ReadWrite,
         key: None,
+        token: None,
         retired: Vec::new(),
         rotation: None,
         max_nodes: None,

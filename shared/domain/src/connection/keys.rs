@@ -150,6 +150,7 @@ mod tests {
             reason: None,
             permission: Permission::ReadWrite,
             key: Some(key(1)),
+            token: None,
             retired: Vec::new(),
             rotation: None,
             max_nodes: None,

@@ -39,7 +39,7 @@ impl<'a> Transition<'a> {
     }
 
     pub(super) fn into_decision(self) -> Decision {
-        Decision { job: self.job, node: self.node, entries: self.entries }
+        Decision { job: self.job, node: self.node, entries: self.entries, evidence: Vec::new() }
     }
 
     pub fn note(&mut self, message: impl Into<String>) -> &mut TimelineEntry {

@@ -70,7 +70,7 @@ fn decision(job: &Job, state: JobState, status: Option<NodeStatus>) -> Decision 
         job.error = Some(JobError { code: Code::SmokeFailed, detail: "not told".into() });
     }
     let node = NodeChange { status, ..NodeChange::default() };
-    Decision { job, node, entries: Vec::new() }
+    Decision { job, node, entries: Vec::new(), evidence: Vec::new() }
 }
 
 fn kinds(events: &[Event]) -> Vec<EventKind> {
@@ -203,6 +203,7 @@ fn connection(status: ConnectionStatus, reason: Option<ConnectionReason>) -> Con
             fingerprint: "aa".into(),
             public_key: "ssh-ed25519 AAAA".into(),
         }),
+        token: None,
         retired: Vec::new(),
         rotation: None,
         max_nodes: None,

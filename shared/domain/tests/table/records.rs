@@ -98,6 +98,7 @@ pub fn finished(code: Option<Code>, probes_passed: bool) -> Outcome {
         message: "message".into(),
         recap: Recap { ok: 5, changed: 2, ..Recap::default() },
         key_version: None,
+        evidence: None,
         readiness: vec![Finding {
             code: ReadinessCode::ServiceDown,
             ok: probes_passed,

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use nodeyard_domain::connection::{Connection, keys::RetiredKey};
+use nodeyard_domain::{
+    audit::{Action, AuditEntry, Outcome, Resource},
+    connection::{Connection, keys::RetiredKey},
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -47,7 +50,7 @@ pub async fn destroy_unused_keys(
         destroyed.insert(retired.version);
     }
     if !destroyed.is_empty() {
-        forget(store, connection, &destroyed).await?;
+        forget(store, connection, &destroyed, now).await?;
         info!(connection = %connection.name, versions = ?destroyed, "managed keys destroyed");
     }
     Ok(destroyed.len())
@@ -94,14 +97,17 @@ async fn remove(provider: &impl Provider, on: &Connection, retired: &RetiredKey)
 }
 
 async fn forget(
-    store: &impl JobStore,
+    store: &(impl JobStore + ApiStore),
     connection: &Connection,
     destroyed: &BTreeSet<u32>,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
+    let resource = Resource::from(&connection.name);
+    let audit = AuditEntry::of_system(now, Action::ProviderDestroyKey, resource, Outcome::Done);
     for _ in 0..MAX_SWAPS {
         let Some(mut current) = store.connection(&connection.name).await? else { return Ok(()) };
         current.retired.retain(|retired| !destroyed.contains(&retired.version));
-        if store.swap_connection(&current, &[]).await? {
+        if store.change_connection(&current, &[], &audit).await? {
             return Ok(());
         }
     }

@@ -1,8 +1,13 @@
 //! After the table was restored, or where it has no past, nothing is removed until an admin says
 //! that table and project belong together.
 
+use jiff::Timestamp;
 use nodeyard_domain::{
-    connection::ConnectionName, id::NodeId, node::NodeStatus, orphan::OrphanReason,
+    connection::{Connection, ConnectionName, StoredToken},
+    evidence::{Hash, Signature},
+    id::NodeId,
+    node::NodeStatus,
+    orphan::OrphanReason,
     ownership::DeploymentKey,
 };
 use nodeyard_engine::{
@@ -97,13 +102,18 @@ impl Secrets for WhileConfirmed<'_> {
         confirm(&self.0.world.store, &self.0.audit()).await.unwrap();
         self.0.world.secrets.deployment_key().await
     }
-    async fn provider_token(&self, name: &ConnectionName, fresh: bool) -> Secret<SecretString> {
-        self.0.world.secrets.provider_token(name, fresh).await
+    async fn provider_token(&self, on: &Connection, fresh: bool) -> Secret<SecretString> {
+        self.0.world.secrets.provider_token(on, fresh).await
     }
-    async fn put_provider_token(&self, _: &ConnectionName, _: &SecretString) -> Secret<()> {
+    async fn put_provider_token(
+        &self,
+        _: &ConnectionName,
+        _: Option<&StoredToken>,
+        _: &SecretString,
+    ) -> Secret<StoredToken> {
         unreachable!("the check stores no secret")
     }
-    async fn delete_provider_token(&self, _: &ConnectionName) -> Secret<()> {
+    async fn delete_provider_token(&self, _: &Connection) -> Secret<()> {
         unreachable!("the check deletes no secret")
     }
     async fn ssh_key(&self, _: &ConnectionName, _: u32) -> Secret<SecretString> {
@@ -117,6 +127,9 @@ impl Secrets for WhileConfirmed<'_> {
     }
     async fn destroy_ssh_key(&self, _: &ConnectionName, _: u32) -> Secret<()> {
         unreachable!("the check destroys no key")
+    }
+    async fn sign_evidence(&self, _: &Hash, _: Timestamp) -> Secret<Signature> {
+        unreachable!("the check ends no job")
     }
     async fn bootstrap(&self) -> Secret<SecretString> {
         unreachable!("the check is no caller")

@@ -273,6 +273,7 @@ impl Bench {
             recap: Recap::default(),
             readiness: if code.is_none() { vec![finding] } else { Vec::new() },
             key_version,
+            evidence: None,
             finished_at: self.world.clock.now(),
         }
     }

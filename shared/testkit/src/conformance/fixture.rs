@@ -87,6 +87,7 @@ pub(super) fn connection(name: &str) -> Connection {
         reason: None,
         permission: Permission::ReadWrite,
         key: None,
+        token: None,
         retired: Vec::new(),
         rotation: None,
         max_nodes: Some(3),
@@ -161,7 +162,7 @@ pub(super) fn decision(loaded: &Loaded) -> Decision {
     job.crashes = 0;
     job.due_at = Some(later(60));
     job.updated_at = later(1);
-    Decision { job, node: NodeChange::default(), entries: Vec::new() }
+    Decision { job, node: NodeChange::default(), entries: Vec::new(), evidence: Vec::new() }
 }
 
 /// The terminal decision.
@@ -223,6 +224,7 @@ pub(super) fn result(message: &str) -> RunResult {
         recap: Recap { ok: 3, ..Recap::default() },
         readiness: Vec::new(),
         key_version: None,
+        evidence: None,
         finished_at: later(30),
     }
 }

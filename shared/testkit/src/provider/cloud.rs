@@ -144,7 +144,7 @@ impl Cloud {
         changed
     }
 
-    pub fn managed_key(&mut self, public_key: &str) -> ManagedKey {
+    pub fn managed_key(&mut self, name: &str, public_key: &str, version: u32) -> ManagedKey {
         let fingerprint =
             hetzner_sim::world::ssh_key::fingerprint(public_key).expect("a public key");
         let known = self.world.ssh_keys().find(|key| key.fingerprint == fingerprint);
@@ -152,7 +152,7 @@ impl Cloud {
         let provider_id = known.unwrap_or_else(|| {
             let project = self.world.project(PROJECT);
             let draft = SshKeyDraft {
-                name: "nodeyard-main".to_owned(),
+                name: name.to_owned(),
                 public_key: public_key.to_owned(),
                 labels: BTreeMap::new(),
             };
@@ -162,7 +162,7 @@ impl Cloud {
                 other => panic!("the managed key is not made: {other:?}"),
             }
         });
-        ManagedKey { version: 1, provider_id, fingerprint, public_key: public_key.to_owned() }
+        ManagedKey { version, provider_id, fingerprint, public_key: public_key.to_owned() }
     }
 
     pub fn project_of(&self, token: &str) -> Option<String> {

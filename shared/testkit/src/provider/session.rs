@@ -7,11 +7,12 @@ use hetzner_sim::world::{
 };
 use nodeyard_domain::{
     connection::{Connection, ConnectionName, RateBudget},
+    evidence::Call,
     observation::{FailureClass, ProviderFailure},
     pace::SeenRate,
 };
 use nodeyard_engine::{
-    Clock as _,
+    Clock as _, exchange,
     provider::CreateServer,
     secrets::{Secrets as _, SecretsError},
 };
@@ -22,7 +23,7 @@ use super::{
     cloud::{Sent, View},
     view,
 };
-use crate::{held, pause::pause};
+use crate::{clock::SimulatedClock, held, pause::pause};
 
 type Result<T> = std::result::Result<T, ProviderFailure>;
 
@@ -63,6 +64,7 @@ impl<'a> Line<'a> {
             cloud.call(&sent, &self.provider.faults, view)
         };
         pause().await;
+        exchange::tell(|| call_of(operation, answer.as_ref().err(), &self.provider.clock));
         if let Some(standing) = standing {
             self.note(standing);
         }
@@ -76,6 +78,31 @@ impl<'a> Line<'a> {
             let seen = SeenRate { limit, remaining, at: self.provider.clock.now() };
             held(&self.provider.seen).insert(name.clone(), seen);
         }
+    }
+}
+
+/// A call as the real adapter tells of it.
+fn call_of(
+    operation: &Operation,
+    failure: Option<&ProviderFailure>,
+    clock: &SimulatedClock,
+) -> Call {
+    let words = format!("{operation:?}");
+    let name = words.split(['(', ' ', '{']).next().unwrap_or_default();
+    let none = failure.is_some_and(|failure| failure.class == FailureClass::Unknown);
+    let status = match failure.map(|failure| failure.class) {
+        None => 200,
+        Some(FailureClass::Unauthorized) => 401,
+        Some(FailureClass::ReadOnly) => 403,
+        Some(FailureClass::NotFound) => 404,
+        Some(FailureClass::RateLimited) => 429,
+        Some(_) => 422,
+    };
+    Call {
+        request: name.to_owned(),
+        status: (!none).then_some(status),
+        failure: failure.filter(|_| none).map(|failure| failure.code.clone()),
+        correlation_id: Some(format!("corr-{}", clock.now().as_millisecond())),
     }
 }
 
@@ -96,7 +123,7 @@ impl<'a> Session<'a> {
         calls: usize,
     ) -> Result<Self> {
         let name = &connection.name;
-        let token = provider.secrets.provider_token(name, false).await.map_err(no_token)?;
+        let token = provider.secrets.provider_token(connection, false).await.map_err(no_token)?;
         let calls = i64::try_from(calls).unwrap_or(i64::MAX);
         let line = Line { noted: Some(name), ..Line::new(provider, token, calls) };
         Ok(Self { line, connection, refreshed: false, generation: 0 })
@@ -168,7 +195,7 @@ impl<'a> Session<'a> {
     async fn refresh(&mut self) -> Result<bool> {
         self.refreshed = true;
         let secrets = &self.line.provider.secrets;
-        let fresh = secrets.provider_token(&self.connection.name, true).await.map_err(no_token)?;
+        let fresh = secrets.provider_token(self.connection, true).await.map_err(no_token)?;
         let changed = fresh.expose_secret() != self.line.token.expose_secret();
         if changed {
             self.generation += 1;

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use nodeyard_domain::{
+    evidence::Entry,
     host_key::HostPins,
     id::{JobId, NodeId},
     run::{Run, RunResult},
@@ -121,5 +122,10 @@ impl RunStore for MemoryStore {
             Ok(())
         })
         .await
+    }
+
+    async fn append_run_evidence(&self, job: &JobId, run: u32, entries: &[Entry]) -> Result<bool> {
+        check_size(job.as_str(), &entries, MAX_ITEM_BYTES)?;
+        self.change(RUN, |items| Ok(items.add_run_evidence(job, run, entries))).await
     }
 }

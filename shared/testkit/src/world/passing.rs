@@ -4,6 +4,7 @@ use hetzner_sim::world::server::Status;
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
     code::Code,
+    evidence::{Chain, Fact, RunEvidence, canonical::hash_of},
     id::JobId,
     job::Step,
     readiness::{Finding, ReadinessCode},
@@ -14,6 +15,7 @@ use nodeyard_engine::{
     Clock as _, Driver, Handled,
     check::{CheckError, check},
     driver::DriverError,
+    evidence::sign_left,
     store::{JobStore as _, RunStore as _, StoreError},
     sweep::{Swept, sweep},
 };
@@ -76,7 +78,9 @@ impl World {
     /// When the store does not answer: the next sweep does it.
     pub async fn sweep(&self) -> Result<Swept, StoreError> {
         let Driver { store, queue, events, clock, .. } = &self.driver;
-        sweep(store, queue, events, clock.now()).await
+        let swept = sweep(store, queue, events, clock.now()).await?;
+        sign_left(store, &self.driver.secrets, clock.now()).await?;
+        Ok(swept)
     }
 
     /// One check of the connection, with what goes wrong for workers.
@@ -105,7 +109,8 @@ impl World {
             let Ok(Some(run)) = self.store.run(&task.job, task.number).await else { continue };
             let Some(end) = self.end_of(&task, &run) else { continue };
             if let End::Told(code) = end {
-                let result = result(code, self.clock.now());
+                let evidence = self.run_evidence(&run, code).await;
+                let result = RunResult { evidence, ..result(code, self.clock.now()) };
                 let told = self.store.finish_run(&task.job, task.number, &result).await;
                 told.expect("memory store");
             }
@@ -113,6 +118,34 @@ impl World {
             self.runner.end(&task.job, task.number, exit_code);
             self.wake(task.job, WakeReason::Run).await;
         }
+    }
+
+    /// The run's own chain, as a container task writes it.
+    async fn run_evidence(&self, run: &Run, code: Option<Code>) -> Option<RunEvidence> {
+        let playbooks = Some(hash_of(b"the playbooks of tests"));
+        let release = "test".to_owned();
+        let mut chain = Chain::of_run(&run.job_id, run.number);
+        let began = Fact::RunBegan {
+            job: run.job_id.clone(),
+            run: run.number,
+            node: run.node_id.clone(),
+            server: run.server_id.to_string(),
+            profile: run.profile,
+            playbooks: playbooks.clone(),
+            release: release.clone(),
+        };
+        let status = if code.is_some() { "failed" } else { "changed" };
+        let task = ("Install packages", Some("packages"), None);
+        let seconds = self.run_secs as f64;
+        let ended = Fact::task_ended(run.profile.as_str(), task, status, seconds, None);
+        let facts = [began, ended, Fact::run_ended(code, "")];
+        let now = self.clock.now();
+        let entries: Vec<_> =
+            facts.into_iter().filter_map(|fact| chain.append(now, fact)).collect();
+        let stored = self.store.append_run_evidence(&run.job_id, run.number, &entries).await;
+        let is_ours = stored.expect("memory store");
+        let chain = is_ours.then(|| chain.head().clone());
+        Some(RunEvidence { chain, playbooks, release })
     }
 
     /// How a task ends now, if it does.
@@ -159,6 +192,7 @@ fn result(code: Option<Code>, finished_at: Timestamp) -> RunResult {
         recap: Recap { ok: 10, changed: 3, failed: u32::from(code.is_some()), ..Recap::default() },
         readiness: if code.is_none() { vec![finding] } else { Vec::new() },
         key_version: None,
+        evidence: None,
         finished_at,
     }
 }

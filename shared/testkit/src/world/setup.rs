@@ -17,7 +17,7 @@ use crate::{
     defects::Defect,
     events::MemoryEvents,
     faults::Faults,
-    provider::{MemoryProvider, TOKEN},
+    provider::{self, MemoryProvider, TOKEN},
     queue::MemoryQueue,
     runner::MemoryRunner,
     secrets::MemorySecrets,
@@ -54,6 +54,7 @@ impl World {
         let queue = MemoryQueue::new(clock.clone());
         let secrets = MemorySecrets::deployed();
         secrets.put_token(&name(), TOKEN);
+        secrets.put_key(&name(), 1, "the first private half", provider::PUBLIC_KEY);
         let provider = MemoryProvider::seeded(clock.clone(), secrets.clone(), setup.seed);
         let runner = MemoryRunner::new(clock.clone());
         let events = MemoryEvents::default();
@@ -151,6 +152,7 @@ pub fn connection(now: Timestamp, key: ManagedKey) -> Connection {
         reason: None,
         permission: Permission::ReadWrite,
         key: Some(key),
+        token: None,
         retired: Vec::new(),
         rotation: None,
         max_nodes: None,

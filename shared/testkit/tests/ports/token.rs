@@ -46,7 +46,8 @@ fn a_connection_without_a_token_makes_no_call() {
     let before = bench.world.provider.books().calls;
     let worker = bench.world.worker();
     let secrets = &worker.secrets;
-    run_to_end(nodeyard_engine::secrets::Secrets::delete_provider_token(secrets, &name())).unwrap();
+    run_to_end(nodeyard_engine::secrets::Secrets::delete_provider_token(secrets, &bench.on))
+        .unwrap();
     let found = run_to_end(worker.provider.find_server(&bench.on, "web-1"));
     assert_eq!(class(&found), Some(FailureClass::Unauthorized));
     assert_eq!(bench.world.provider.books().calls, before);

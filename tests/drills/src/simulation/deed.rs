@@ -74,6 +74,8 @@ deeds! {
     ForeignServer,
     /// The managed key goes, and comes back later.
     KeyRemoved,
+    /// An operator has the managed key replaced.
+    KeyRotated,
     /// Creations get slow, or quick again.
     SpeedChanged,
     /// Time leaps forward for all: the function platform was suspended.
@@ -162,6 +164,11 @@ impl Life {
             Deed::KeyRemoved => {
                 provider.remove_key(self.stage.key_id()?);
             }
+            Deed::KeyRotated => {
+                // Refused while another rotation is open, or when too many versions are in use.
+                self.stage.rotate_key();
+                return None;
+            }
             Deed::SpeedChanged => {
                 let create_secs = *self.random.pick(&[2.0, 10.0, 40.0, 200.0, 700.0]);
                 let delete_secs = *self.random.pick(&[1.0, 4.0, 30.0, 120.0]);
@@ -238,6 +245,7 @@ impl Life {
             | Deed::ClockForward
             | Deed::QueueLost
             | Deed::CreatePanics
+            | Deed::KeyRotated
             | Deed::StopsSlowly => {}
         }
         None

@@ -427,6 +427,10 @@ impl Life {
             let code = job.error.as_ref().map_or("", |error| error.code.as_str());
             *ends.entry(format!("{:?} {:?} {code}", job.kind, job.state)).or_default() += 1;
         }
+        for rotation in self.stage.world.store.all_rotations() {
+            let code = rotation.error.as_ref().map_or("", |error| error.code.as_str());
+            *ends.entry(format!("KeyRotation {:?} {code}", rotation.state)).or_default() += 1;
+        }
         Outcome {
             seed: self.plan.seed,
             jobs: ends.values().sum(),

@@ -14,7 +14,7 @@ use nodeyard_domain::{
 
 use nodeyard_testkit::provider::{Books, PROJECT};
 
-use super::{Stage, told, watch::Watch};
+use super::{Stage, proof, told, watch::Watch};
 
 /// A job item never grows above this.
 const MAX_JOB_BYTES: usize = 8 * 1024;
@@ -86,7 +86,17 @@ pub fn judge(stage: &Stage, watch: &mut Watch, known: &Circumstances) -> Finding
     leftovers(stage, &nodes, known.is_tidied, &mut findings);
     jobs(stage, known.calm_at, &mut findings);
     findings.broken.extend(told::wrong(stage));
+    findings.broken.extend(stage.locked_out(nodes.values()));
+    for rotation in stage.world.store.all_rotations() {
+        if !rotation.state.is_terminal() {
+            let (id, step) = (&rotation.id, rotation.step);
+            let waiting_on = rotation.waiting_on;
+            findings.stuck.push(format!("{id} stands at {step:?}, waiting on {waiting_on:?}"));
+        }
+    }
     findings.stuck.extend(told::unsent(stage));
+    findings.broken.extend(proof::wrong(stage));
+    findings.stuck.extend(proof::unsigned(stage));
     for node in nodes.values() {
         if node.status == NodeStatus::CleanupPending {
             findings.stuck.push(format!("{} is still to be cleaned up", node.id));
@@ -199,7 +209,7 @@ fn servers(
 }
 
 /// Statuses in which a node without an open job may have a server.
-fn may_own(status: NodeStatus) -> bool {
+pub(super) fn may_own(status: NodeStatus) -> bool {
     matches!(
         status,
         NodeStatus::Ready | NodeStatus::NotReady | NodeStatus::Kept | NodeStatus::CleanupPending

@@ -3,7 +3,9 @@
 //!
 //! Must not: choose anything by itself. What happens next is the drill's to say.
 
+mod doors;
 pub mod judge;
+mod proof;
 pub mod tasks;
 mod told;
 pub mod watch;
@@ -17,7 +19,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
     audit::{self, Action, Outcome, Resource},
-    connection::Connection,
+    connection::{Connection, ManagedKey},
     id::{JobId, NodeId},
     job::{Job, JobKind},
     orphan::ResourceKind,
@@ -29,8 +31,10 @@ use nodeyard_engine::{
     Clock as _, Driver, Handled,
     check::check,
     driver::DriverError,
+    evidence::sign_left,
     orphan::{OrphanCheck, OrphanStore as _, confirm},
     queue::WakeQueue as _,
+    rotation::destroy_unused_keys,
     store::{AuditEntry, JobStore as _},
     sweep::{GRACE_SECS, sweep},
 };
@@ -107,6 +111,7 @@ pub struct Stage {
     pub cancelled: BTreeSet<JobId>,
     /// Servers that the orphan check found to belong to nobody: what is mended was broken.
     pub sighted: BTreeSet<String>,
+    doors: doors::Doors,
 }
 
 impl Stage {
@@ -121,6 +126,7 @@ impl Stage {
             panics: Vec::new(),
             cancelled: BTreeSet::new(),
             sighted: BTreeSet::new(),
+            doors: doors::Doors::default(),
         }
     }
 
@@ -139,6 +145,11 @@ impl Stage {
     /// Accepts a job on a node that exists; `None` when the node is busy.
     pub fn work(&mut self, kind: JobKind, node: &NodeId) -> Option<JobId> {
         run_to_end(self.world.work(kind, node))
+    }
+
+    /// `None` when a rotation is not accepted now.
+    pub fn rotate_key(&mut self) -> Option<JobId> {
+        run_to_end(self.world.rotate_key())
     }
 
     pub fn cancel(&mut self, job: &JobId) {
@@ -187,6 +198,7 @@ impl Stage {
         self.hops.start(Tag::Sweep, async move {
             let now = driver.clock.now();
             let _ = sweep(&driver.store, &driver.queue, &driver.events, now).await;
+            let _ = sign_left(&driver.store, &driver.secrets, now).await;
             Ended::Scheduled
         });
     }
@@ -197,7 +209,12 @@ impl Stage {
         self.hops.start(Tag::Check, async move {
             let Driver { store, provider, secrets, clock, deployment, .. } = &*driver;
             if let Ok(Some(connection)) = store.connection(&name()).await {
-                let _ = check(store, secrets, provider, deployment, &connection, clock.now()).await;
+                let checked =
+                    check(store, secrets, provider, deployment, &connection, clock.now()).await;
+                if let Ok(connection) = checked {
+                    let now = clock.now();
+                    let _ = destroy_unused_keys(store, secrets, provider, &connection, now).await;
+                }
             }
             let _ = OrphanCheck { store, provider, secrets, clock, deployment }.run().await;
             Ended::Scheduled
@@ -328,7 +345,9 @@ impl Stage {
             jobs.values().any(|job| job.look_at().is_some_and(|at| at <= overdue))
         }) || store.with_nodes(|nodes| {
             nodes.values().any(|node| node.release_at.is_some_and(|at| at <= now))
-        }) || store.has_due_event(overdue)
+        }) || store.all_rotations().iter().any(|it| it.look_at().is_some_and(|at| at <= overdue))
+            || store.has_due_event(overdue)
+            || !store.unsigned_now().is_empty()
     }
 
     /// Nothing is left to do, and no wake is on its way.
@@ -355,7 +374,9 @@ impl Stage {
     /// that made another key.
     pub fn make_key(&self) -> bool {
         let Some(connection) = self.connection() else { return false };
-        let key = Some(self.world.provider.managed_key());
+        let Some(known) = &connection.key else { return false };
+        let name = ManagedKey::name(DEPLOYMENT, &connection.name, known.version);
+        let key = Some(self.world.provider.managed_key_again(&name, known));
         let is_another = connection.key != key;
         // The observer's handle has no faults.
         let _ =

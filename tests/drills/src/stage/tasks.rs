@@ -15,7 +15,7 @@ use nodeyard_domain::{
 use nodeyard_engine::{queue::WakeQueue as _, store::RunStore as _};
 use nodeyard_testkit::faults::Fault;
 
-use super::{Ended, Stage, Tag};
+use super::{Ended, Stage, Tag, doors::Keys};
 
 /// How a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +118,9 @@ impl Stage {
             Ending::NotReady => (None, false),
             Ending::Fails(code) => (Some(code), false),
             Ending::Dies { is_told } => {
+                // Every other one comes as far as the keys.
+                let keys = if number.is_multiple_of(2) { Keys::Replaced } else { Keys::AsTheyWere };
+                self.log_in(&job, number, keys);
                 self.world.runner.end(&job, number, None);
                 if is_told {
                     self.send(&Wake::new(job, WakeReason::Run));
@@ -125,7 +128,13 @@ impl Stage {
                 return;
             }
         };
-        let result = result(code, is_ready, self.now());
+        let keys = if code.is_none() { Keys::Replaced } else { Keys::AsTheyWere };
+        let proved = if code == Some(Code::NodeUnreachable) {
+            None
+        } else {
+            self.log_in(&job, number, keys)
+        };
+        let result = RunResult { key_version: proved, ..result(code, is_ready, self.now()) };
         let driver = self.workers[teller].driver.clone();
         let runner = self.world.runner.clone();
         let tag = Tag::Telling { job: job.clone(), number };
@@ -146,6 +155,7 @@ fn result(code: Option<Code>, is_ready: bool, now: Timestamp) -> RunResult {
         message: code.map(|code| code.sentence().to_owned()).unwrap_or_default(),
         recap: Recap { ok: 10, changed: 3, failed: u32::from(code.is_some()), ..Recap::default() },
         key_version: None,
+        evidence: None,
         readiness: vec![Finding {
             code: ReadinessCode::ServiceDown,
             ok: is_ready,

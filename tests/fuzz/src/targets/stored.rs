@@ -9,6 +9,7 @@ use nodeyard_adapters::{
 use nodeyard_domain::{
     acceptance,
     audit::{Action, AuditEntry, Outcome, Resource},
+    connection::StoredToken,
     id::{JobId, NodeId, TokenId},
     pace::Pace,
     run::Run,
@@ -136,7 +137,12 @@ impl Stored {
             21 => {
                 // A new one each time: what was read is cached.
                 let secrets = SecretsManager::new(&self.config, "nodeyard/test");
-                outcome(secrets.provider_token(&name(), false).await.map(drop))
+                let now = jiff::Timestamp::UNIX_EPOCH;
+                let key = MemoryProvider::new(SimulatedClock::default(), MemorySecrets::deployed());
+                let mut connection = connection(now, key.managed_key());
+                connection.token =
+                    Some(StoredToken { secret: "main-1".into(), version: "v".into() });
+                outcome(secrets.provider_token(&connection, false).await.map(drop))
             }
             22 => outcome(self.queue.send(&Wake::new(job, WakeReason::Due), 0).await),
             _ => {

@@ -234,6 +234,7 @@ impl World {
                 protected: false,
                 // [assumed] a server that hangs can be deleted.
                 held_by: (!twist.stuck).then_some(action),
+                authorized_keys: plan.authorized_keys.clone(),
                 has_machine: machine.is_some(),
             },
         );

@@ -24,6 +24,8 @@ pub struct Server {
     pub protected: bool,
     /// The action that holds it; it is `locked` so long. [documented]
     pub held_by: Option<u64>,
+    /// Public keys that were delivered to it.
+    pub authorized_keys: Vec<String>,
     /// Whether a machine was ordered for it.
     pub(super) has_machine: bool,
 }

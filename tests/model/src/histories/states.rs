@@ -40,6 +40,7 @@ pub fn finished(code: Option<Code>) -> Outcome {
         message: "message".into(),
         recap: Recap { ok: 40, changed: 12, failed: 0, unreachable: 0, skipped: 3 },
         key_version: None,
+        evidence: None,
         readiness: vec![
             Finding {
                 code: ReadinessCode::ServiceDown,

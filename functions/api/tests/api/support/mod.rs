@@ -198,7 +198,7 @@ impl World {
         let mut node = NodeChange::default();
         (job.updated_at, job.news_at) = (self.clock.now(), None);
         change(&mut job, &mut node);
-        let decision = Decision { job, node, entries: Vec::new() };
+        let decision = Decision { job, node, entries: Vec::new(), evidence: Vec::new() };
         self.store.commit(&loaded, &decision).await.unwrap();
     }
 
@@ -268,7 +268,8 @@ impl World {
 
     pub async fn provider_token(&self, name: &str) -> Option<String> {
         let name: ConnectionName = name.parse().unwrap();
-        let token = self.secrets.provider_token(&name, false).await.ok()?;
+        let connection = self.store.connection(&name).await.unwrap()?;
+        let token = self.secrets.provider_token(&connection, false).await.ok()?;
         Some(token.expose_secret().to_owned())
     }
 }

@@ -240,6 +240,7 @@ async fn read_everything(stage: &Stage<'_>) -> Result<()> {
         for part in ["timeline", "log"] {
             bench.list(&format!("/jobs/{job}/{part}")).await?;
         }
+        bench.api.get(&format!("/jobs/{job}/evidence")).await?;
     }
     Ok(())
 }

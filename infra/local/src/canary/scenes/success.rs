@@ -1,4 +1,5 @@
-//! What goes well: a connection, a rotation, a node that is acquired, configured again and released.
+//! What goes well: a connection, another token, a node that is acquired, gets another managed key, is
+//! configured again and released.
 
 use reqwest::Method;
 use serde_json::json;
@@ -12,13 +13,15 @@ use crate::simulator::PROJECT;
 /// Something did not go well.
 pub async fn play(stage: &Stage<'_>) -> Result<()> {
     let node = acquire_one(stage).await?;
+    let rotated = stage.bench.api.call(Method::POST, "/providers/main/rotate-key", None).await?;
+    stage.wait_for(&text(&rotated, "/job/id")?, &["succeeded"]).await?;
     let path = format!("/nodes/{node}/configure");
     let accepted = stage.bench.api.call(Method::POST, &path, Some(&json!({}))).await?;
     stage.wait_for(&text(&accepted, "/job/id")?, &["succeeded"]).await?;
     let labels = json!({ "labels": { "of": "canary" } });
     stage.bench.api.call(Method::PATCH, &format!("/nodes/{node}"), Some(&labels)).await?;
     stage.release(&node).await?;
-    stage.tell("a node was acquired, configured again and released");
+    stage.tell("a node was acquired, given another managed key, configured again and released");
     Ok(())
 }
 

@@ -18,7 +18,10 @@ use std::{
 
 use jiff::Timestamp;
 use nodeyard_domain::{
-    connection::{Connection, ConnectionName, ConnectionStatus, Permission, ProviderKind},
+    connection::{
+        Connection, ConnectionName, ConnectionStatus, Permission, ProviderKind, StoredToken,
+    },
+    evidence::{Hash, Signature},
     ownership::DeploymentKey,
 };
 use nodeyard_engine::secrets::SecretsError;
@@ -64,7 +67,7 @@ fn missing<T>() -> SecretResult<T> {
 }
 
 impl Secrets for Vault {
-    async fn provider_token(&self, _: &ConnectionName, fresh: bool) -> SecretResult<SecretString> {
+    async fn provider_token(&self, _: &Connection, fresh: bool) -> SecretResult<SecretString> {
         if fresh {
             *self.fresh_reads.lock().unwrap() += 1;
         }
@@ -75,13 +78,21 @@ impl Secrets for Vault {
             None => missing(),
         }
     }
+    async fn sign_evidence(&self, _: &Hash, _: Timestamp) -> SecretResult<Signature> {
+        missing()
+    }
     async fn deployment_key(&self) -> SecretResult<DeploymentKey> {
         missing()
     }
-    async fn put_provider_token(&self, _: &ConnectionName, _: &SecretString) -> SecretResult<()> {
+    async fn put_provider_token(
+        &self,
+        _: &ConnectionName,
+        _: Option<&StoredToken>,
+        _: &SecretString,
+    ) -> SecretResult<StoredToken> {
         missing()
     }
-    async fn delete_provider_token(&self, _: &ConnectionName) -> SecretResult<()> {
+    async fn delete_provider_token(&self, _: &Connection) -> SecretResult<()> {
         missing()
     }
     async fn ssh_key(&self, _: &ConnectionName, _: u32) -> SecretResult<SecretString> {
@@ -150,6 +161,7 @@ fn connection() -> Connection {
         reason: None,
         permission: Permission::ReadWrite,
         key: Some(managed_key()),
+        token: None,
         retired: Vec::new(),
         rotation: None,
         max_nodes: None,

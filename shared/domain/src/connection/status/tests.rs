@@ -19,6 +19,7 @@ fn connection(permission: Permission) -> Connection {
         reason: None,
         permission,
         key: Some(key(7)),
+        token: None,
         retired: Vec::new(),
         rotation: None,
         max_nodes: None,

@@ -163,6 +163,7 @@ fn who_ends_a_node_keeps_a_server_that_came_to_it_meanwhile() {
         job: accepted(JobKind::NodeConfigure),
         node: NodeChange { status: Some(NodeStatus::NotReady), ..NodeChange::default() },
         entries: vec![],
+        evidence: vec![],
     };
     let before = decision.clone();
     decision.keep_late_server(&before.job, &Node { server: Some(server(2, 1)), ..node() });

@@ -33,6 +33,7 @@ fn ended(readiness: Vec<Finding>) -> Outcome {
         recap,
         readiness,
         key_version: None,
+        evidence: None,
         finished_at: now(),
     })
 }
