@@ -17,6 +17,9 @@ fn each_node_is_done_or_listed_and_the_listed_catch_up() {
     bench.live(1800);
     let rotation = bench.rotation(&id);
     assert_eq!((rotation.state, rotation.done, rotation.listed_total), (JobState::Succeeded, 2, 3));
+    let audit = bench.world.store.audit();
+    let configured = audit.iter().filter(|it| it.request_id == rotation.id.to_string());
+    assert!(configured.count() >= 2, "the audit names the rotation that configured a node");
     let reasons = bench.reasons(&id);
     let expected =
         [(1, ListedReason::Busy), (2, ListedReason::Off), (3, ListedReason::Unreachable)];
