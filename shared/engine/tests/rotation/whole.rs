@@ -2,11 +2,11 @@
 
 use nodeyard_domain::{
     job::JobState,
-    node::NodeStatus,
+    node::{Node, NodeStatus},
     rotation::{ListedReason, MAX_OPENED},
 };
-
-use nodeyard_testkit::pause::run_to_end;
+use nodeyard_engine::{Clock as _, store::JobStore as _};
+use nodeyard_testkit::{pause::run_to_end, world::name};
 
 use crate::bench::Bench;
 
@@ -94,4 +94,36 @@ fn many_nodes_are_configured_some_at_a_time() {
         (JobState::Succeeded, 60, 0)
     );
     assert!(most > 1 && most <= MAX_OPENED, "{most} at a time");
+}
+
+#[test]
+fn nodes_that_no_run_can_be_for_are_listed_with_the_reason() {
+    let mut bench = Bench::with_nodes(5);
+    let mut change = |at: usize, change: fn(&mut Node)| {
+        let mut node = bench.node(&bench.nodes[at]);
+        change(&mut node);
+        bench.world.store.put_node(node);
+    };
+    change(0, |node| node.status = NodeStatus::Kept);
+    change(1, |node| node.status = NodeStatus::CleanupPending);
+    change(2, |node| node.status = NodeStatus::Released);
+    change(3, |node| node.server = None);
+    let id = bench.rotate();
+    bench.live(1800);
+    let rotation = bench.rotation(&id);
+    assert_eq!((rotation.state, rotation.done), (JobState::Succeeded, 1));
+    let expected =
+        [(0, ListedReason::Kept), (1, ListedReason::Leaving), (3, ListedReason::Leaving)];
+    let expected = expected.map(|(at, reason)| (bench.nodes[at].clone(), reason));
+    assert_eq!(bench.reasons(&id), expected.into(), "the one that is gone needs nothing");
+    assert!(bench.has_only(&bench.nodes[4], 2));
+}
+
+#[test]
+fn jobs_are_told_of_the_new_version_at_once() {
+    let mut bench = Bench::with_nodes(1);
+    bench.rotate();
+    bench.live(600);
+    let pace = run_to_end(bench.world.store.pace(&name(), bench.world.clock.now())).unwrap();
+    assert_eq!(pace.key_version, 2);
 }
