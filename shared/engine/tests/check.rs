@@ -248,3 +248,46 @@ async fn servers_of_other_connections_prove_nothing_of_this_one() {
     let judged = look(&world, &provider, &before, world.clock.now()).await;
     assert_eq!((judged.status, judged.reason), (Status::Degraded, Some(Reason::MarkerMissing)));
 }
+
+/// Judges the token well, by answers that are not as the provider documents them.
+struct Drifted;
+
+impl ProviderCheck for Drifted {
+    async fn check_token(
+        &self,
+        _: &SecretString,
+        _: &str,
+        _: &str,
+        _: Option<&ManagedKey>,
+    ) -> Result<TokenReport, ProviderFailure> {
+        Ok(report(true, None))
+    }
+
+    async fn sees_server(&self, _: &SecretString, _: u64) -> Result<bool, ProviderFailure> {
+        Ok(false)
+    }
+
+    async fn survey(&self, _: &SecretString, _: &str) -> Result<Survey, ProviderFailure> {
+        Ok(Survey::default())
+    }
+
+    fn take_drift(&self) -> Option<String> {
+        Some("a field is missing".into())
+    }
+
+    async fn catalogue(&self, _: &SecretString) -> Result<Catalogue, ProviderFailure> {
+        Err(ProviderFailure::new(FailureClass::Unknown, "code", "a check reads no catalogue"))
+    }
+}
+
+#[tokio::test]
+async fn drift_is_on_record_until_a_check_hears_none() {
+    let world = World::new().await;
+    let before = connection(&world).await;
+    let judged = look(&world, &Drifted, &before, world.clock.now()).await;
+    assert_eq!(judged.drift.as_deref(), Some("a field is missing"));
+    let stored = connection(&world).await;
+    assert_eq!((stored.drift.clone(), stored.status), (judged.drift, Status::Connected));
+    let judged = look(&world, &world.provider, &stored, world.clock.now()).await;
+    assert_eq!((judged.drift, connection(&world).await.drift), (None, None));
+}

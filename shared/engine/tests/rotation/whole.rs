@@ -3,7 +3,7 @@
 use nodeyard_domain::{
     job::JobState,
     node::{Node, NodeStatus},
-    rotation::{ListedReason, MAX_OPENED},
+    rotation::{ListedReason, MAX_OPENED, RotationStep},
 };
 use nodeyard_engine::{Clock as _, store::JobStore as _};
 use nodeyard_testkit::{pause::run_to_end, world::name};
@@ -99,7 +99,7 @@ fn many_nodes_are_configured_some_at_a_time() {
 #[test]
 fn nodes_that_no_run_can_be_for_are_listed_with_the_reason() {
     let mut bench = Bench::with_nodes(5);
-    let mut change = |at: usize, change: fn(&mut Node)| {
+    let change = |at: usize, change: fn(&mut Node)| {
         let mut node = bench.node(&bench.nodes[at]);
         change(&mut node);
         bench.world.store.put_node(node);
@@ -120,10 +120,13 @@ fn nodes_that_no_run_can_be_for_are_listed_with_the_reason() {
 }
 
 #[test]
-fn jobs_are_told_of_the_new_version_at_once() {
+fn jobs_are_told_of_the_new_version_as_soon_as_it_is_in_use() {
     let mut bench = Bench::with_nodes(1);
-    bench.rotate();
-    bench.live(600);
+    let id = bench.rotate();
+    while bench.rotation(&id).step != RotationStep::OpenConfigures {
+        let wake = bench.world.queue.take().expect("a wake");
+        run_to_end(bench.world.driver.handle(&wake)).unwrap();
+    }
     let pace = run_to_end(bench.world.store.pace(&name(), bench.world.clock.now())).unwrap();
     assert_eq!(pace.key_version, 2);
 }
