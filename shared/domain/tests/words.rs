@@ -37,6 +37,7 @@ fn connection() -> Connection {
         reason: None,
         permission: Permission::ReadWrite,
         key: None,
+        token: None,
         retired: Vec::new(),
         rotation: None,
         max_nodes: None,
