@@ -383,3 +383,21 @@ async fn a_server_on_record_says_which_attempt_made_it() {
         assert_eq!(node.server.unwrap().attempt, 1, "{fault:?}");
     }
 }
+
+#[tokio::test]
+async fn nothing_is_made_for_a_job_that_is_cancelled_or_late() {
+    for is_late in [false, true] {
+        let mut world = World::new().await;
+        let (id, _) = world.provision(|spec| spec.deadline_secs = 300).await;
+        world.drain_until(&id, Step::CreateServer).await;
+        if is_late {
+            world.clock.advance(SignedDuration::from_secs(301));
+        } else {
+            assert!(world.cancel(&id).await);
+        }
+        world.run_for(900).await.unwrap();
+        let expected = if is_late { JobState::Failed } else { JobState::Cancelled };
+        assert_eq!(world.state(&id), expected);
+        assert_eq!(world.provider.books().made, 0, "late: {is_late}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Rotations that nothing gets in the way of.
 
 use nodeyard_domain::{
+    id::NodeId,
     job::JobState,
     node::{Node, NodeStatus},
     rotation::{ListedReason, MAX_OPENED, RotationStep},
@@ -129,4 +130,19 @@ fn jobs_are_told_of_the_new_version_as_soon_as_it_is_in_use() {
     }
     let pace = run_to_end(bench.world.store.pace(&name(), bench.world.clock.now())).unwrap();
     assert_eq!(pace.key_version, 2);
+}
+
+#[test]
+fn nodes_of_another_connection_are_left_alone() {
+    let mut bench = Bench::with_nodes(1);
+    let mut other = bench.node(&bench.nodes[0]);
+    other.id = NodeId::from_bits(99);
+    other.spec.connection = "other".parse().unwrap();
+    bench.world.store.put_node(other.clone());
+    let id = bench.rotate();
+    bench.live(600);
+    let rotation = bench.rotation(&id);
+    assert_eq!((rotation.state, rotation.done), (JobState::Succeeded, 1));
+    assert_eq!(rotation.listed_total, 0);
+    assert_eq!(bench.node(&other.id), other);
 }
