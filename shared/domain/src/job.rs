@@ -15,7 +15,7 @@ use crate::{
     pace::CallClass,
     placement::{Refusal, Rung},
     run::Recap,
-    wake::MAX_WAKE_DELAY_SECS,
+    wake,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -421,10 +421,7 @@ impl Job {
         if self.waiting_on.is_some() {
             return None;
         }
-        // Rounded up: a wake that comes early is dropped, and the sweep would have to repair it.
-        let millis = self.due_at?.as_millisecond() - now.as_millisecond();
-        let delay = (millis.max(0) + 999) / 1000;
-        (delay <= MAX_WAKE_DELAY_SECS).then_some(delay)
+        wake::delay_secs(self.due_at?, now)
     }
 
     /// A rough share of the way, in percent, for people who watch.

@@ -18,7 +18,7 @@ use crate::{
     id::{EffectId, JobId, NodeId},
     job::{JobError, JobState, ParkReason},
     observation::ProviderFailure,
-    wake::MAX_WAKE_DELAY_SECS,
+    wake,
 };
 
 /// So many nodes are configured at a time, and looked at in one hop.
@@ -301,10 +301,7 @@ impl Rotation {
         if self.waiting_on.is_some() {
             return None;
         }
-        // Rounded up: a wake that comes early is dropped.
-        let millis = self.due_at?.as_millisecond() - now.as_millisecond();
-        let delay = (millis.max(0) + 999) / 1000;
-        (delay <= MAX_WAKE_DELAY_SECS).then_some(delay)
+        wake::delay_secs(self.due_at?, now)
     }
 
     /// A rough share of the way, in percent.

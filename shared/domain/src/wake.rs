@@ -1,5 +1,6 @@
 //! A wake: the queue message that makes a worker look at a job. It carries no state.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::JobId;
@@ -30,3 +31,11 @@ impl Wake {
 /// The longest delay a wake is sent with, in seconds (the queue's `DelaySeconds` limit). Work
 /// further away is the sweep's.
 pub const MAX_WAKE_DELAY_SECS: i64 = 900;
+
+/// Seconds from `now` until a wake for `due` may come; `None` when that is the sweep's.
+pub(crate) fn delay_secs(due: Timestamp, now: Timestamp) -> Option<i64> {
+    // Rounded up: a wake that comes early is dropped, and the sweep would have to repair it.
+    let millis = due.as_millisecond() - now.as_millisecond();
+    let delay = (millis.max(0) + 999) / 1000;
+    (delay <= MAX_WAKE_DELAY_SECS).then_some(delay)
+}

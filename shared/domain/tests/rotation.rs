@@ -54,6 +54,7 @@ struct Walk {
     connection: Option<Connection>,
     now: Timestamp,
     policy: Policy,
+    notes: Vec<String>,
 }
 
 impl Walk {
@@ -80,7 +81,8 @@ impl Walk {
         };
         let id = JobId::from_bits(7);
         let (rotation, open) = acceptance::rotation(id, &connection, "ada", None, start());
-        Self { rotation, connection: Some(open), now: start(), policy: Policy::default() }
+        let (policy, notes) = (Policy::default(), Vec::new());
+        Self { rotation, connection: Some(open), now: start(), policy, notes }
     }
 
     fn uploaded() -> Self {
@@ -102,6 +104,7 @@ impl Walk {
             self.connection = Some(connection);
         }
         self.rotation = Rotation { version: self.rotation.version + 1, ..decision.rotation };
+        self.notes.extend(decision.entries.into_iter().map(|entry| entry.message));
         self
     }
 
@@ -384,4 +387,110 @@ fn a_rotation_comes_back_as_it_was_written() {
     let walk = Walk::uploaded().tell(opened(nodes(0..3), Some("next")));
     let written = serde_json::to_string(&walk.rotation).unwrap();
     assert_eq!(serde_json::from_str::<Rotation>(&written).unwrap(), walk.rotation);
+}
+
+#[test]
+fn its_wake_comes_when_the_next_effect_is_due_and_never_before() {
+    let rotation = |millis: Option<i64>| Rotation {
+        due_at: millis.map(|it| start() + SignedDuration::from_millis(it)),
+        ..Walk::new().rotation
+    };
+    for (millis, delay_secs) in [
+        (None, None),
+        (Some(-5_000), Some(0)),
+        (Some(0), Some(0)),
+        (Some(1), Some(1)),
+        (Some(30_000), Some(30)),
+        (Some(30_001), Some(31)),
+        (Some(900_000), Some(900)),
+        (Some(900_001), None),
+    ] {
+        assert_eq!(rotation(millis).wake_delay_secs(start()), delay_secs, "{millis:?}");
+        let is_due = millis.is_some_and(|it| it <= 0);
+        assert_eq!(rotation(millis).is_due(start()), is_due, "{millis:?}");
+    }
+    let waiting_on = Some(ParkReason::Quota);
+    let parked = Rotation { waiting_on, ..rotation(Some(0)) };
+    assert_eq!(parked.wake_delay_secs(start()), None);
+}
+
+#[test]
+fn news_a_cancel_and_the_deadline_call_for_attention() {
+    let plain = Walk::new().rotation;
+    let news = Rotation { news_at: Some(start()), ..plain.clone() };
+    let unwanted = Rotation { cancel_requested_at: Some(start()), ..plain.clone() };
+    assert!(news.needs_attention(start()) && unwanted.needs_attention(start()));
+    assert!(plain.needs_attention(plain.deadline_at));
+    assert!(!plain.needs_attention(plain.deadline_at - SignedDuration::from_millis(1)));
+}
+
+#[test]
+fn progress_grows_along_the_way() {
+    let mut walk = Walk::new();
+    let mut told = vec![walk.rotation.progress()];
+    for outcome in [
+        Outcome::KeyMade { public_key: "ssh-ed25519 2".into() },
+        Outcome::KeyUploaded { key: key(2) },
+        opened(nodes(0..25), Some("next")),
+        Outcome::Ended { done: nodes(0..25), listed: Vec::new() },
+        opened(nodes(25..26), None),
+        Outcome::Ended { done: nodes(25..26), listed: Vec::new() },
+    ] {
+        walk = walk.tell(outcome);
+        told.push(walk.rotation.progress());
+    }
+    assert_eq!(told, [0, 5, 10, 10, 10, 60, 100]);
+}
+
+#[test]
+fn one_that_crashes_its_workers_is_called_poisoned() {
+    for mut walk in [Walk::new(), Walk::uploaded()] {
+        walk = walk.tell(Outcome::Poisoned);
+        assert_eq!((walk.rotation.state, walk.code()), (JobState::Failed, Code::JobPoisoned));
+    }
+}
+
+#[test]
+fn a_short_pause_is_waited_for_and_a_long_one_parks_it() {
+    let most = Policy::default().budget_wait_secs;
+    for (secs, waiting_on) in
+        [(most - 1, None), (most, None), (most + 1, Some(ParkReason::RateBudget))]
+    {
+        let failure = ProviderFailure::new(FailureClass::RateLimited, "code", "message");
+        let failure = ProviderFailure { pause_secs: Some(secs), ..failure };
+        let walk = Walk::new().tell(Outcome::Failed(failure));
+        assert_eq!((walk.rotation.waiting_on, walk.due_secs()), (waiting_on, secs));
+    }
+}
+
+#[test]
+fn the_history_says_once_that_it_waits_and_how_it_ended() {
+    let mut walk = Walk::new();
+    for _ in 0..3 {
+        walk = walk.tell(failed(FailureClass::Unauthorized));
+    }
+    let waits = walk.notes.iter().filter(|note| note.starts_with("waiting")).count();
+    assert_eq!(waits, 1, "{:?}", walk.notes);
+    let last = |walk: Walk| walk.notes.last().cloned().unwrap();
+    assert_eq!(last(Walk::uploaded().tell(opened(Vec::new(), None))), "succeeded");
+    assert_eq!(last(Walk::new().tell(Outcome::Poisoned)), "failed");
+    let mut unwanted = Walk::new();
+    unwanted.rotation.cancel_requested_at = Some(start());
+    assert_eq!(last(unwanted.tell(Outcome::Nothing)), "cancelled");
+}
+
+#[test]
+fn there_is_room_for_two_earlier_versions_and_for_twelve_in_all() {
+    let mut used = Walk::new().connection().clone();
+    for version in 2..=3 {
+        assert!(used.may_rotate(), "version {version}");
+        used.adopt_key(key(version), start());
+    }
+    assert!(!used.may_rotate());
+    let mut lost = Walk::new().connection().clone();
+    for version in 2..=13 {
+        assert!(lost.may_rotate(), "version {version}");
+        lost.abandon_key(version, None, start());
+    }
+    assert!(!lost.may_rotate());
 }

@@ -1,7 +1,13 @@
 //! What a check says of a connection, and that it says it of the connection as it is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use hetzner_sim::Access;
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +22,7 @@ use nodeyard_engine::{
     Clock as _,
     check::check,
     provider::{Catalogue, ProviderCheck, Survey, TokenReport},
-    store::JobStore as _,
+    store::{ApiStore as _, JobStore as _},
 };
 use nodeyard_testkit::world::{World, name};
 use secrecy::SecretString;
@@ -152,4 +158,136 @@ async fn a_marker_is_not_made_again_where_nothing_proves_the_project() {
     let before = connection(&world).await;
     let judged = look(&world, &world.provider, &before, world.clock.now()).await;
     assert_eq!((judged.status, judged.reason), (Status::Degraded, Some(Reason::MarkerMissing)));
+}
+
+/// Answers what the test tells it to, in turn, and sees every server.
+struct Told(Mutex<VecDeque<Result<TokenReport, ProviderFailure>>>);
+
+impl Told {
+    fn new(answers: impl IntoIterator<Item = Result<TokenReport, ProviderFailure>>) -> Self {
+        Self(Mutex::new(answers.into_iter().collect()))
+    }
+
+    fn is_asked_out(&self) -> bool {
+        self.0.lock().unwrap().is_empty()
+    }
+}
+
+impl ProviderCheck for Told {
+    async fn check_token(
+        &self,
+        _: &SecretString,
+        _: &str,
+        _: &str,
+        _: Option<&ManagedKey>,
+    ) -> Result<TokenReport, ProviderFailure> {
+        self.0.lock().unwrap().pop_front().expect("asked more often than it is told")
+    }
+
+    async fn sees_server(&self, _: &SecretString, _: u64) -> Result<bool, ProviderFailure> {
+        Ok(true)
+    }
+
+    async fn survey(&self, _: &SecretString, _: &str) -> Result<Survey, ProviderFailure> {
+        Ok(Survey::default())
+    }
+
+    async fn catalogue(&self, _: &SecretString) -> Result<Catalogue, ProviderFailure> {
+        Err(ProviderFailure::new(FailureClass::Unknown, "code", "a check reads no catalogue"))
+    }
+}
+
+fn report(sees_marker: bool, key: Option<ManagedKey>) -> TokenReport {
+    TokenReport { permission: Permission::ReadWrite, rate_budget: None, key, sees_marker }
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_token_counts_when_it_is_heard_twice() {
+    let failed = |class| Err(ProviderFailure::new(class, "code", "message"));
+    for (answers, status) in [
+        (vec![failed(FailureClass::Unauthorized), Ok(report(true, None))], Status::Connected),
+        (vec![failed(FailureClass::Unauthorized); 2], Status::Disconnected),
+        // Anything else is heard once.
+        (vec![failed(FailureClass::Unknown)], Status::Connected),
+    ] {
+        let world = World::new().await;
+        let before = connection(&world).await;
+        let provider = Told::new(answers);
+        let judged = look(&world, &provider, &before, world.clock.now()).await;
+        assert_eq!(judged.status, status);
+        assert!(provider.is_asked_out());
+        assert_eq!(judged.drift, None, "a provider that does not look has found none");
+    }
+}
+
+#[tokio::test]
+async fn a_marker_that_is_made_again_keeps_its_version() {
+    let mut world = World::new().await;
+    let (job, _) = world.provision(|_| {}).await;
+    world.drain_until(&job, Step::AwaitServer).await;
+    let before = connection(&world).await;
+    let key = before.key.clone().unwrap();
+    let made = ManagedKey { version: key.version + 8, provider_id: 77, ..key.clone() };
+    let provider = Told::new([Ok(report(false, None)), Ok(report(false, Some(made)))]);
+    let judged = look(&world, &provider, &before, world.clock.now()).await;
+    assert_eq!(judged.key, Some(ManagedKey { provider_id: 77, ..key }));
+}
+
+#[tokio::test]
+async fn servers_of_other_connections_prove_nothing_of_this_one() {
+    let mut world = World::new().await;
+    let (job, node) = world.provision(|_| {}).await;
+    world.drain_until(&job, Step::AwaitServer).await;
+    let mut node = world.store.node(&node).await.unwrap().unwrap();
+    assert!(node.server.is_some());
+    node.spec.connection = "other".parse().unwrap();
+    world.store.put_node(node);
+    let before = connection(&world).await;
+    // Were the server looked for, it would be seen, and the marker made again.
+    let provider = Told::new([Ok(report(false, None))]);
+    let judged = look(&world, &provider, &before, world.clock.now()).await;
+    assert_eq!((judged.status, judged.reason), (Status::Degraded, Some(Reason::MarkerMissing)));
+}
+
+/// Judges the token well, by answers that are not as the provider documents them.
+struct Drifted;
+
+impl ProviderCheck for Drifted {
+    async fn check_token(
+        &self,
+        _: &SecretString,
+        _: &str,
+        _: &str,
+        _: Option<&ManagedKey>,
+    ) -> Result<TokenReport, ProviderFailure> {
+        Ok(report(true, None))
+    }
+
+    async fn sees_server(&self, _: &SecretString, _: u64) -> Result<bool, ProviderFailure> {
+        Ok(false)
+    }
+
+    async fn survey(&self, _: &SecretString, _: &str) -> Result<Survey, ProviderFailure> {
+        Ok(Survey::default())
+    }
+
+    fn take_drift(&self) -> Option<String> {
+        Some("a field is missing".into())
+    }
+
+    async fn catalogue(&self, _: &SecretString) -> Result<Catalogue, ProviderFailure> {
+        Err(ProviderFailure::new(FailureClass::Unknown, "code", "a check reads no catalogue"))
+    }
+}
+
+#[tokio::test]
+async fn drift_is_on_record_until_a_check_hears_none() {
+    let world = World::new().await;
+    let before = connection(&world).await;
+    let judged = look(&world, &Drifted, &before, world.clock.now()).await;
+    assert_eq!(judged.drift.as_deref(), Some("a field is missing"));
+    let stored = connection(&world).await;
+    assert_eq!((stored.drift.clone(), stored.status), (judged.drift, Status::Connected));
+    let judged = look(&world, &world.provider, &stored, world.clock.now()).await;
+    assert_eq!((judged.drift, connection(&world).await.drift), (None, None));
 }

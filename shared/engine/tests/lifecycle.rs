@@ -5,6 +5,7 @@
 use jiff::SignedDuration;
 use nodeyard_domain::{
     code::Code,
+    host_key::HostPins,
     id::{JobId, NodeId},
     job::{Job, JobKind, JobState, ParkReason, Step},
     node::NodeStatus,
@@ -14,7 +15,7 @@ use nodeyard_domain::{
 use nodeyard_engine::{
     Clock as _, Handled,
     queue::WakeQueue as _,
-    store::{ApiStore as _, JobStore as _},
+    store::{ApiStore as _, JobStore as _, RunStore as _},
     sweep::sweep,
 };
 use nodeyard_testkit::{provider::CreateFault, world::World};
@@ -327,4 +328,76 @@ async fn a_job_that_crashed_its_worker_twice_runs_alone() {
     assert_eq!(world.driver.handle_in_company(&wake).await.unwrap(), Handled::Left);
     let unknown = Wake::new(JobId::from_bits(999), WakeReason::Due);
     assert_eq!(world.driver.handle_in_company(&unknown).await.unwrap(), Handled::Left);
+}
+
+#[tokio::test]
+async fn the_first_key_is_pinned_once_and_what_the_node_made_stays_pinned() {
+    let mut world = World::new().await;
+    let (_, node) = world.provision(|_| {}).await;
+    world.run_for(600).await.unwrap();
+    let server = world.store.node(&node).await.unwrap().unwrap().server.unwrap();
+    let known = world.store.pins(&node).await.unwrap().expect("pinned before the first run");
+    assert_eq!(known.server_id, server.id);
+
+    let made = HostPins { current: "ssh-ed25519 made".into(), replaced: true, ..known.clone() };
+    assert!(world.store.put_pins(&node, Some(&known), &made).await.unwrap());
+    world.work(JobKind::NodeConfigure, &node).await.unwrap();
+    world.run_for(600).await.unwrap();
+    assert_eq!(world.store.pins(&node).await.unwrap(), Some(made), "never the delivered one again");
+}
+
+#[tokio::test]
+async fn a_wake_that_comes_too_early_calls_nobody() {
+    // A poll, and a call that failed. Neither is parked, so there is nothing to resume.
+    for (is_down, reason) in
+        [(false, WakeReason::Due), (true, WakeReason::Due), (true, WakeReason::Resume)]
+    {
+        let mut world = World::new().await;
+        world.provider.set_down(is_down);
+        let (id, _) = world.provision(|_| {}).await;
+        if is_down {
+            world.run_for(2).await.unwrap();
+        } else {
+            world.drain_until(&id, Step::AwaitServer).await;
+        }
+        world.queue.lose_all();
+        let before = job(&world, &id).await;
+        assert!(before.due_at.unwrap() > world.clock.now(), "{before:?}");
+        let calls = world.provider.books().calls;
+        world.queue.send(&Wake::new(id.clone(), reason), 0).await.unwrap();
+        world.drain().await.unwrap();
+        assert_eq!(world.provider.books().calls, calls, "{reason:?}");
+        assert_eq!(job(&world, &id).await, before, "{reason:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_on_record_says_which_attempt_made_it() {
+    for fault in [None, Some(CreateFault::AnswerLost)] {
+        let mut world = World::new().await;
+        fault.clone().into_iter().for_each(|it| world.provider.fault(it));
+        let (_, node) = world.provision(|_| {}).await;
+        world.run_for(1700).await.unwrap();
+        let node = world.store.node(&node).await.unwrap().unwrap();
+        assert_eq!((node.status, node.attempts), (NodeStatus::Ready, 1), "{fault:?}");
+        assert_eq!(node.server.unwrap().attempt, 1, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_made_for_a_job_that_is_cancelled_or_late() {
+    for is_late in [false, true] {
+        let mut world = World::new().await;
+        let (id, _) = world.provision(|spec| spec.deadline_secs = 300).await;
+        world.drain_until(&id, Step::CreateServer).await;
+        if is_late {
+            world.clock.advance(SignedDuration::from_secs(301));
+        } else {
+            assert!(world.cancel(&id).await);
+        }
+        world.run_for(900).await.unwrap();
+        let expected = if is_late { JobState::Failed } else { JobState::Cancelled };
+        assert_eq!(world.state(&id), expected);
+        assert_eq!(world.provider.books().made, 0, "late: {is_late}");
+    }
 }

@@ -3,7 +3,7 @@
 
 use nodeyard_domain::{
     id::{JobId, NodeId},
-    job::{Job, JobState, ParkReason},
+    job::{Job, JobKind, JobState, ParkReason},
     node::NodeStatus,
     observation::{FailureClass, ProviderFailure},
     pace::Pace,
@@ -160,4 +160,96 @@ async fn spread_nodes_share_groups_of_ten() {
     assert!(places.len() <= 3 && places.values().all(|servers| *servers <= 10), "{places:?}");
     let free: u32 = pace(&world).await.groups.iter().map(|group| group.free).sum();
     assert_eq!(free as usize, places.len() * 10 - 12, "full ones are not kept");
+}
+
+/// How much later than `until` a job is looked at again, in seconds.
+async fn late_by(world: &World, id: &JobId, until: jiff::Timestamp) -> i64 {
+    (job(world, id).await.due_at.unwrap() - until).get_seconds()
+}
+
+#[tokio::test]
+async fn who_comes_later_waits_only_for_what_is_left_of_a_refusal() {
+    let mut world = World::new().await;
+    world.provider.fault(refusal(FailureClass::Quota, "resource_limit_exceeded"));
+    ask_for(&mut world, 1).await;
+    world.run_for(100).await.unwrap();
+    let until = pace(&world).await.quota.unwrap().until;
+    let later = ask_for(&mut world, 1).await;
+    world.run_for(20).await.unwrap();
+    assert_eq!(world.provider.books().creates_sent, 1, "the second one did not ask");
+    let late = late_by(&world, &later[0].0, until).await;
+    assert!(late.abs() <= 1, "{late} s");
+
+    let mut world = World::new().await;
+    world.provider.fault(refusal(FailureClass::NoCapacity, "resource_unavailable"));
+    world.provision(|spec| spec.placement.truncate(1)).await;
+    world.run_for(100).await.unwrap();
+    let until = pace(&world).await.refused[0].until;
+    let (later, _) = world.provision(|spec| spec.placement.truncate(1)).await;
+    world.run_for(20).await.unwrap();
+    assert_eq!(world.provider.books().creates_sent, 1, "the second one did not ask");
+    let late = late_by(&world, &later, until).await;
+    assert!(late.abs() <= 1, "{late} s");
+}
+
+#[tokio::test]
+async fn what_is_freed_may_be_what_a_quota_waited_for() {
+    let mut world = World::new().await;
+    let ready = ask_for(&mut world, 1).await;
+    world.run_for(600).await.unwrap();
+    world.provider.fault(refusal(FailureClass::Quota, "resource_limit_exceeded"));
+    ask_for(&mut world, 1).await;
+    world.run_for(20).await.unwrap();
+    assert!(pace(&world).await.quota.is_some());
+    world.work(JobKind::NodeRelease, &ready[0].1).await.unwrap();
+    world.run_for(60).await.unwrap();
+    assert_eq!(pace(&world).await.quota, None);
+}
+
+#[tokio::test]
+async fn a_full_group_is_left_and_its_rung_is_not_blamed() {
+    for (code, location, is_refused) in
+        [("placement_error", "fsn1", false), ("resource_unavailable", "nbg1", true)]
+    {
+        let mut world = World::new().await;
+        world.provider.fault(refusal(FailureClass::NoCapacity, code));
+        let (id, node) = world.provision(|spec| spec.spread = true).await;
+        world.run_for(300).await.unwrap();
+        assert_eq!(job(&world, &id).await.state, JobState::Succeeded, "{code}");
+        let node = world.store.node(&node).await.unwrap().unwrap();
+        assert_eq!(node.server.unwrap().location.as_deref(), Some(location), "{code}");
+        assert_eq!(!pace(&world).await.refused.is_empty(), is_refused, "{code}");
+        assert_eq!(world.provider.books().creates_sent, 2, "{code}");
+    }
+}
+
+/// Whether it is the first call, a poll of actions or of servers.
+#[tokio::test]
+async fn a_429_is_told_to_all_whatever_call_met_it() {
+    for after_secs in [0, 3, 6, 9, 12, 14] {
+        let mut world = World::new().await;
+        ask_for(&mut world, 3).await;
+        if after_secs > 0 {
+            world.run_for(after_secs).await.unwrap();
+        }
+        world.provider.throttle(1);
+        let mut least = f64::INFINITY;
+        for _ in 0..60 {
+            world.run_for(1).await.unwrap();
+            least = least.min(pace(&world).await.budget.remaining);
+        }
+        assert!(least < 300.0, "{least} calls were left, {after_secs} s after the start");
+    }
+}
+
+#[tokio::test]
+async fn the_key_is_asked_for_again_when_a_create_did_not_find_it() {
+    let mut world = World::new().await;
+    let start = world.clock.now();
+    world.provider.fault(refusal(FailureClass::NotFound, "not_found"));
+    let asked = ask_for(&mut world, 1).await;
+    world.run_for(900).await.unwrap();
+    assert_eq!(job(&world, &asked[0].0).await.state, JobState::Succeeded);
+    let seen = pace(&world).await.key_seen_at.expect("it was asked for");
+    assert!(seen > start, "and again after the create");
 }

@@ -73,6 +73,11 @@ async fn what_is_left_over_is_released_again_until_it_is_gone() {
     let gone = world.store.node(&node).await.unwrap().unwrap();
     assert_eq!((gone.status, gone.cleanup_tries), (NodeStatus::Released, 0));
     assert!(world.provider.books().alive.is_empty());
+    let releases = world.store.all_jobs().into_iter().filter(|job| job.actor == "system");
+    for job in releases {
+        let asked = world.store.audit().into_iter().any(|it| it.request_id == job.id.to_string());
+        assert!(asked, "the audit names the release that it tells of");
+    }
     let by_system = world.store.all_jobs().into_iter().filter(|job| job.actor == "system");
     let states: Vec<JobState> = by_system.map(|job| job.state).collect();
     assert_eq!(states.len(), 2);

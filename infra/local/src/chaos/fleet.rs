@@ -171,6 +171,12 @@ impl Standing {
         such.map(|node| node.id.clone()).collect()
     }
 
+    /// The ids of the nodes whose provision succeeded: they were ready once.
+    pub fn provisioned(&self) -> Vec<String> {
+        let is_done = |job: &&Job| job.kind == "node_provision" && job.state == "succeeded";
+        self.jobs.iter().filter(is_done).map(|job| job.node_id.clone()).collect()
+    }
+
     /// How many jobs wait for this.
     pub fn waiting_on(&self, reason: &str) -> usize {
         let waits = |job: &&Job| job.waiting_on.as_deref() == Some(reason);

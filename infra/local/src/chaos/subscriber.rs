@@ -70,7 +70,7 @@ impl Subscriber {
     }
 
     /// What is wrong with what was told, once everything has had its time: each node that was ready
-    /// when it was `calm`, each node that is released and each job that has failed at the `end` is
+    /// when it was `calm` or whose provision succeeded, each node that is released and each job that has failed at the `end` is
     /// told of, and no other.
     ///
     /// # Errors
@@ -117,7 +117,9 @@ async fn call(client: &Client, endpoint: &str, action: &str, body: &Value) -> Re
 
 fn expected(calm: &Standing, end: &Standing) -> BTreeSet<Of> {
     let of = |kind: &str, id: String| (kind.to_owned(), id);
-    let ready = calm.ready().into_iter().map(|node| of("NodeReady", node));
+    // One may have been given back in the storm, just after it was ready.
+    let ready = calm.ready().into_iter().chain(end.provisioned());
+    let ready = ready.map(|node| of("NodeReady", node));
     let released = end.released().into_iter().map(|node| of("NodeReleased", node));
     let failed = end.failed_jobs().into_iter().map(|job| of("JobFailed", job));
     ready.chain(released).chain(failed).collect()

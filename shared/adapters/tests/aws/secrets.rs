@@ -158,7 +158,12 @@ async fn a_head_is_signed_as_the_digest_that_it_is(on: Program) {
     let at = "2026-01-01T00:00:00Z".parse().unwrap();
     let signature = secrets.sign_evidence(&head, at).await.unwrap();
     let public = PublicKey::parse(&signature.public_key).unwrap();
-    assert!(signature.is_by(&public, &head), "{signature:?}");
+    // moto hashes a digest once more: "DIGEST is not yet implemented" (moto 5.2, kms/models.py).
+    let signed = match on {
+        Program::Ministack => head.clone(),
+        Program::Moto => hash_of(&head.to_bytes()),
+    };
+    assert!(signature.is_by(&public, &signed), "{signature:?}");
     assert!(!signature.is_by(&public, &hash_of(b"another entry")));
     assert!(!signature.key_id.is_empty());
     let without = SecretsManager::new(&config, "nodeyard/test");

@@ -149,3 +149,22 @@ async fn a_provider_that_hangs_leaves_the_check_its_end_and_others_come_first_ne
         assert!(state.last_run_at > Some(start) && state.report_only_since.is_none());
     }
 }
+
+#[tokio::test]
+async fn a_429_that_a_check_meets_is_told_to_the_jobs() {
+    let bench = Bench::new().await;
+    bench.world.provider.throttle(1);
+    bench.check().await;
+    let pace = bench.world.store.pace(&name(), bench.world.clock.now()).await.unwrap();
+    assert!(pace.budget.remaining < 300.0, "{} calls were left", pace.budget.remaining);
+}
+
+#[tokio::test]
+async fn an_orphan_is_told_of_when_it_is_found_and_not_again() {
+    let bench = Bench::new().await;
+    unknown(&bench).await;
+    let told = bench.world.store.outbox().len() + bench.world.events.received().len();
+    bench.check().await;
+    let again = bench.world.store.outbox().len() + bench.world.events.received().len();
+    assert_eq!((told, again), (1, 1));
+}

@@ -6,8 +6,12 @@ use nodeyard_domain::{
     id::JobId,
     job::{JobState, ParkReason, Step},
     rotation::RotationStep,
+    wake::{Wake, WakeReason},
 };
-use nodeyard_engine::store::{ApiStore as _, JobStore as _};
+use nodeyard_engine::{
+    Clock as _,
+    store::{ApiStore as _, JobStore as _},
+};
 use nodeyard_testkit::{
     pause::run_to_end,
     world::{World, name},
@@ -145,4 +149,47 @@ fn a_node_that_is_made_meanwhile_keeps_the_version_it_was_made_with() {
     let run = world.store.all_runs().into_iter().find(|run| run.node_id == second).unwrap();
     assert_eq!(run.key_versions, [2]);
     assert!(run_to_end(world.store.connection(&name())).unwrap().is_some());
+}
+
+/// What a wake that comes now makes of a rotation: whether it was moved on.
+fn is_moved_by(bench: &Bench, id: &JobId, reason: WakeReason) -> bool {
+    let before = bench.rotation(id);
+    run_to_end(bench.world.driver.handle(&Wake::new(id.clone(), reason))).unwrap();
+    bench.rotation(id) != before
+}
+
+#[test]
+fn a_wake_that_comes_too_early_moves_nothing_but_what_is_parked() {
+    let mut bench = Bench::with_nodes(1);
+    let id = bench.rotate();
+    while bench.rotation(&id).step != RotationStep::AwaitConfigures {
+        let wake = bench.world.queue.take().expect("a wake");
+        run_to_end(bench.world.driver.handle(&wake)).unwrap();
+    }
+    assert!(!bench.rotation(&id).is_due(bench.world.clock.now()));
+    assert!(!is_moved_by(&bench, &id, WakeReason::Due));
+    assert!(!is_moved_by(&bench, &id, WakeReason::Resume), "it waits for nothing else");
+
+    let mut bench = Bench::with_nodes(1);
+    bench.world.provider.read_only(true);
+    let id = bench.rotate();
+    bench.live(30);
+    assert_eq!(bench.rotation(&id).waiting_on, Some(ParkReason::ProviderToken));
+    assert!(!is_moved_by(&bench, &id, WakeReason::Due));
+    assert!(is_moved_by(&bench, &id, WakeReason::Resume), "what it waits for may be there");
+}
+
+#[test]
+fn a_spent_budget_is_waited_for() {
+    let mut bench = Bench::with_nodes(1);
+    let now = bench.world.clock.now();
+    let mut pace = run_to_end(bench.world.store.pace(&name(), now)).unwrap();
+    pace.exhausted(now);
+    assert!(run_to_end(bench.world.store.swap_pace(&name(), &pace)).unwrap());
+    let calls = bench.world.provider.books().calls;
+    let id = bench.rotate();
+    bench.live(5);
+    assert_eq!(bench.world.provider.books().calls, calls, "others need what there is");
+    bench.live(3600);
+    assert_eq!(bench.state(&id), JobState::Succeeded);
 }

@@ -1,12 +1,13 @@
 //! Rotations that nothing gets in the way of.
 
 use nodeyard_domain::{
+    id::NodeId,
     job::JobState,
-    node::NodeStatus,
-    rotation::{ListedReason, MAX_OPENED},
+    node::{Node, NodeStatus},
+    rotation::{ListedReason, MAX_OPENED, RotationStep},
 };
-
-use nodeyard_testkit::pause::run_to_end;
+use nodeyard_engine::{Clock as _, store::JobStore as _};
+use nodeyard_testkit::{pause::run_to_end, world::name};
 
 use crate::bench::Bench;
 
@@ -17,6 +18,9 @@ fn each_node_is_done_or_listed_and_the_listed_catch_up() {
     bench.live(1800);
     let rotation = bench.rotation(&id);
     assert_eq!((rotation.state, rotation.done, rotation.listed_total), (JobState::Succeeded, 2, 3));
+    let audit = bench.world.store.audit();
+    let configured = audit.iter().filter(|it| it.request_id == rotation.id.to_string());
+    assert!(configured.count() >= 2, "the audit names the rotation that configured a node");
     let reasons = bench.reasons(&id);
     let expected =
         [(1, ListedReason::Busy), (2, ListedReason::Off), (3, ListedReason::Unreachable)];
@@ -91,4 +95,54 @@ fn many_nodes_are_configured_some_at_a_time() {
         (JobState::Succeeded, 60, 0)
     );
     assert!(most > 1 && most <= MAX_OPENED, "{most} at a time");
+}
+
+#[test]
+fn nodes_that_no_run_can_be_for_are_listed_with_the_reason() {
+    let mut bench = Bench::with_nodes(5);
+    let change = |at: usize, change: fn(&mut Node)| {
+        let mut node = bench.node(&bench.nodes[at]);
+        change(&mut node);
+        bench.world.store.put_node(node);
+    };
+    change(0, |node| node.status = NodeStatus::Kept);
+    change(1, |node| node.status = NodeStatus::CleanupPending);
+    change(2, |node| node.status = NodeStatus::Released);
+    change(3, |node| node.server = None);
+    let id = bench.rotate();
+    bench.live(1800);
+    let rotation = bench.rotation(&id);
+    assert_eq!((rotation.state, rotation.done), (JobState::Succeeded, 1));
+    let expected =
+        [(0, ListedReason::Kept), (1, ListedReason::Leaving), (3, ListedReason::Leaving)];
+    let expected = expected.map(|(at, reason)| (bench.nodes[at].clone(), reason));
+    assert_eq!(bench.reasons(&id), expected.into(), "the one that is gone needs nothing");
+    assert!(bench.has_only(&bench.nodes[4], 2));
+}
+
+#[test]
+fn jobs_are_told_of_the_new_version_as_soon_as_it_is_in_use() {
+    let mut bench = Bench::with_nodes(1);
+    let id = bench.rotate();
+    while bench.rotation(&id).step != RotationStep::OpenConfigures {
+        let wake = bench.world.queue.take().expect("a wake");
+        run_to_end(bench.world.driver.handle(&wake)).unwrap();
+    }
+    let pace = run_to_end(bench.world.store.pace(&name(), bench.world.clock.now())).unwrap();
+    assert_eq!(pace.key_version, 2);
+}
+
+#[test]
+fn nodes_of_another_connection_are_left_alone() {
+    let mut bench = Bench::with_nodes(1);
+    let mut other = bench.node(&bench.nodes[0]);
+    other.id = NodeId::from_bits(99);
+    other.spec.connection = "other".parse().unwrap();
+    bench.world.store.put_node(other.clone());
+    let id = bench.rotate();
+    bench.live(600);
+    let rotation = bench.rotation(&id);
+    assert_eq!((rotation.state, rotation.done), (JobState::Succeeded, 1));
+    assert_eq!(rotation.listed_total, 0);
+    assert_eq!(bench.node(&other.id), other);
 }
