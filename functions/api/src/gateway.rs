@@ -51,6 +51,8 @@ fn readable(mut event: Value) -> Result<LambdaRequest, serde_json::Error> {
     }
     if let Some(Value::Object(context)) = event.get_mut("requestContext") {
         context.remove("domainName");
+        // The one stage there is; another name would be put before the path.
+        context.insert("stage".to_owned(), "$default".into());
     }
     if let Some(members) = event.as_object_mut() {
         make_target(members);
@@ -145,6 +147,9 @@ mod tests {
         }
         let long = "a".repeat(70_000);
         assert_eq!(request(event("/nodes", &long, json!({}))).unwrap().uri(), "/");
+        let mut staged = event("/nodes", "", json!({}));
+        staged["requestContext"]["stage"] = long.into();
+        assert_eq!(request(staged).unwrap().uri(), "/nodes");
     }
 
     #[test]

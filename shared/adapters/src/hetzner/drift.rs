@@ -21,8 +21,11 @@ pub enum Shape {
     PrimaryIp,
 }
 
+/// Most characters of the place, and of what is wrong there: names of fields are the provider's.
+const MAX_CHARS: usize = 300;
+
 /// Says where and how a body differs from the strict model, or `None` when it fits. Only the
-/// first difference is found. Texts of the body are left out of what is said.
+/// first difference is found. Texts of the body are left out of what is said, which is bounded.
 pub fn difference(shape: Shape, body: &[u8]) -> Option<String> {
     match shape {
         Shape::CreateServer => strict::<models::CreateServerResponse>(body),
@@ -43,7 +46,9 @@ pub fn difference(shape: Shape, body: &[u8]) -> Option<String> {
 fn strict<T: DeserializeOwned>(body: &[u8]) -> Option<String> {
     let deserializer = &mut serde_json::Deserializer::from_slice(body);
     let error = serde_path_to_error::deserialize::<_, T>(deserializer).err()?;
-    Some(format!("at {}: {}", error.path(), without_texts(&error.inner().to_string())))
+    let cut = |text: String| text.chars().take(MAX_CHARS).collect::<String>();
+    let place = cut(error.path().to_string());
+    Some(format!("at {place}: {}", cut(without_texts(&error.inner().to_string()))))
 }
 
 /// An error quotes a text of the body in double quotes; it could be a password.

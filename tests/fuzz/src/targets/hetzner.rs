@@ -291,7 +291,8 @@ impl Target for Hetzner {
         self.parrot.take_bodies();
         let shape = SHAPES[first % SHAPES.len()];
         if let Some(told) = difference(shape, body) {
-            hold(told.len() <= 1_000, || format!("{shape:?}: {} bytes are told", told.len()))?;
+            let chars = told.chars().count();
+            hold(chars <= 610, || format!("{shape:?}: {chars} characters are told"))?;
         }
         kinds.sort();
         Ok(kinds.join(", "))
