@@ -17,14 +17,14 @@ module: files_in_force
 short_description: Files are as given, and the unit that reads them runs with them
 description:
   - Writes whole files, each in one step, and sees to it that a unit is enabled, active, and started after they
-    were last changed. It looks at the state of the node and not at what this run has changed, so a restart that
+    were last changed. A unit whose own conditions rule it out on this machine counts as active. It looks at the state of the node and not at what this run has changed, so a restart that
     an interrupted run owed is made up for. All in one round trip.
 options:
   files:
     description: The files.
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       path: {description: Where., type: path, required: true}
       content: {description: The whole content., type: str, required: true}
@@ -104,7 +104,15 @@ def remove(module, path, witness):
 
 
 def properties(module, unit):
-    names = ["LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload", "InactiveExitTimestampMonotonic"]
+    names = [
+        "LoadState",
+        "ActiveState",
+        "UnitFileState",
+        "NeedDaemonReload",
+        "InactiveExitTimestampMonotonic",
+        "ConditionResult",
+        "ConditionTimestampMonotonic",
+    ]
     command = ["systemctl", "show", unit] + ["--property=" + name for name in names]
     _, out, _ = module.run_command(command, check_rc=True)
     return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
@@ -114,6 +122,11 @@ def started_at(state):
     """Seconds since the epoch. From the monotonic clock, so that a corrected wall clock does not mislead."""
     since_boot = int(state["InactiveExitTimestampMonotonic"] or 0) / 1_000_000
     return time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + since_boot
+
+
+def rules_itself_out(state):
+    """Its conditions were looked at, and did not hold, such as in a container."""
+    return state["ConditionResult"] == "no" and int(state["ConditionTimestampMonotonic"] or 0) > 0
 
 
 def is_stale(state, files):
@@ -129,6 +142,8 @@ def due_verbs(module, unit, files):
     if state["LoadState"] != "loaded":
         module.fail_json(msg=f"{unit} cannot be loaded: {state['LoadState']}")
     verbs = ["enable"] if state["UnitFileState"] == "disabled" else []
+    if rules_itself_out(state):
+        return verbs
     if state["ActiveState"] not in ("active", "reloading"):
         verbs.append("start")
     elif is_stale(state, files):
@@ -156,7 +171,7 @@ def converge(module, unit, files, check):
 def main():
     module = AnsibleModule(
         argument_spec={
-            "files": {"type": "list", "elements": "dict", "required": True, "options": FILE_OPTIONS},
+            "files": {"type": "list", "elements": "dict", "default": [], "options": FILE_OPTIONS},
             "absent": {"type": "list", "elements": "path", "default": []},
             "unit": {"type": "str"},
             "newer_than": {"type": "list", "elements": "path", "default": []},

@@ -40,7 +40,7 @@ impl Evidence {
             run: run.number,
             node: run.node_id.clone(),
             server: run.server_id.to_string(),
-            profile: run.profile,
+            profile: run.profile.clone(),
             playbooks,
             release: env!("CARGO_PKG_VERSION").to_owned(),
         }

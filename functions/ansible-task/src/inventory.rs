@@ -108,7 +108,7 @@ mod tests {
             connection: "main".parse().unwrap(),
             server_id: 3,
             address: "198.18.0.10".into(),
-            profile: Profile::Web,
+            profile: Profile::web(),
             vars: Map::new(),
             authorized_keys: Vec::new(),
             allow_ssh_from: Vec::new(),

@@ -7,7 +7,7 @@
 //! | first login | yes |
 //! | `boot` | yes |
 //! | `host_key_prepare`, `host_key_switch`, proof | until the node's own key is pinned alone |
-//! | the profile (`base`, `web`) | yes, it changes nothing twice |
+//! | the profile, of the folder `profiles` | yes, it changes nothing twice |
 //! | proof of the newest key, where the node may have had another | yes |
 //! | `readiness` | yes |
 

@@ -23,9 +23,14 @@ impl Site<'_> {
         &self.settings.search_path
     }
 
-    /// The playbook's file; playbooks are named without `.yml`.
+    /// The playbook's file; playbooks are named without `.yml`. A profile is never named like one of
+    /// the playbooks that every run has.
     pub(crate) fn playbook(&self, name: &str) -> PathBuf {
-        self.settings.playbooks.join(format!("{name}.yml"))
+        let mut folder = self.settings.playbooks.clone();
+        if name == self.run.profile.as_str() {
+            folder.push("profiles");
+        }
+        folder.join(format!("{name}.yml"))
     }
 
     /// The ssh settings of every connection of the run.

@@ -19,7 +19,12 @@ use nodeyard_engine::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    audit::Bounds, catalogue::Catalogues, code::ApiCode, issuer::Issuer, problem::Problem,
+    audit::Bounds,
+    catalogue::Catalogues,
+    code::ApiCode,
+    issuer::Issuer,
+    problem::Problem,
+    profiles::{Profiles, ProfilesError},
 };
 
 /// The implementations the API runs on: those of the cloud, or those of a test.
@@ -49,6 +54,22 @@ pub struct Settings {
     pub control_cidrs: Vec<String>,
     /// Whose JWTs are taken beside API tokens.
     pub issuer: Option<Issuer>,
+    /// What a node can be configured with.
+    pub profiles: Profiles,
+}
+
+impl Settings {
+    /// With the profiles that this program was built with.
+    ///
+    /// # Errors
+    /// One of the profiles cannot be offered.
+    pub fn new(
+        deployment: String,
+        control_cidrs: Vec<String>,
+        issuer: Option<Issuer>,
+    ) -> Result<Self, ProfilesError> {
+        Ok(Self { deployment, control_cidrs, issuer, profiles: Profiles::embedded()? })
+    }
 }
 
 /// How many answers may be held back at once (`Prefer: wait`), in one process.

@@ -23,6 +23,7 @@ mod orphans;
 mod paging;
 mod placement;
 mod problem;
+pub mod profiles;
 mod providers;
 mod request;
 mod tokens;

@@ -30,7 +30,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         sqs::SqsQueue::new(&aws, shared.wake_queue_url),
         hetzner::HetznerProvider::new(&config.hetzner_endpoint, Arc::clone(&secrets))?,
         secrets,
-        Settings { deployment: shared.deployment, control_cidrs, issuer },
+        Settings::new(shared.deployment, control_cidrs, issuer)?,
         clock::WallClock,
         || clock::random_bits().ok(),
     );

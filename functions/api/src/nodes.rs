@@ -13,7 +13,7 @@ use axum::{
     Json,
     extract::{OriginalUri, Path, State},
 };
-use nodeyard_domain::{node::NodeStatus, spec::Profile};
+use nodeyard_domain::node::NodeStatus;
 use nodeyard_engine::store::{ApiStore, NodeFilter, RunStore};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -26,6 +26,7 @@ use crate::{
     names,
     paging::{ListView, Params, invalid_parameter, page_request},
     problem::Problem,
+    profiles::Profiles,
 };
 
 pub fn routes<P: Ports>() -> OpenApiRouter<Shared<P>> {
@@ -53,7 +54,7 @@ pub struct NodesQuery {
 }
 
 impl NodesQuery {
-    fn filter(&self, caller: &Caller) -> Result<NodeFilter, Problem> {
+    fn filter(&self, caller: &Caller, profiles: &Profiles) -> Result<NodeFilter, Problem> {
         let status = match self.status.as_deref() {
             Some(text) => Some(
                 names::parse_word::<NodeStatus>(text)
@@ -63,7 +64,9 @@ impl NodesQuery {
         };
         let profile = match self.profile.as_deref() {
             Some(text) => Some(
-                names::parse_word::<Profile>(text)
+                profiles
+                    .find(text)
+                    .cloned()
                     .ok_or_else(|| invalid_parameter("profile", "is no profile"))?,
             ),
             None => None,
@@ -100,7 +103,7 @@ pub async fn list_nodes<P: Ports>(
     OriginalUri(uri): OriginalUri,
     Params(query): Params<NodesQuery>,
 ) -> Result<Json<ListView<NodeView>>, Problem> {
-    let filter = query.filter(&caller)?;
+    let filter = query.filter(&caller, &app.settings.profiles)?;
     let page = page_request(query.limit, query.cursor)?;
     let found = app.store.nodes(&filter, &page).await?;
     Ok(Json(ListView::of(found, &uri, |node| NodeView::of(&node, None))))

@@ -34,6 +34,8 @@ pub enum Task {
     Rotation(RotationOptions),
     /// Plant secrets, let everything happen to them, and search every place for them.
     Canary(CanaryOptions),
+    /// Each profile on real machines, on first boots as they are, and killed after each role.
+    Profiles(ProfilesOptions),
     /// Kill at every boundary of every hop, in a simulated world.
     CrashMatrix(DrillOptions),
     /// Whole simulated worlds, with everything that goes wrong: `--runs N --seed S`.
@@ -67,6 +69,9 @@ pub struct StackOptions {
     /// Run container tasks with podman from this image, not as processes.
     #[arg(long, value_name = "IMAGE")]
     pub task_image: Option<String>,
+    /// What lies over the image of some machines: how their names begin, and a folder.
+    #[arg(skip)]
+    pub layers: Vec<(String, PathBuf)>,
     /// What a drill changes about the programs; a person cannot choose it.
     #[arg(skip)]
     pub probe: Probe,
@@ -75,7 +80,7 @@ pub struct StackOptions {
 impl StackOptions {
     /// As a person gets them who chooses nothing else.
     pub fn of(stack: String, backing: BackingKind) -> Self {
-        Self { stack, backing, task_image: None, probe: Probe::default() }
+        Self { stack, backing, task_image: None, layers: Vec::new(), probe: Probe::default() }
     }
 }
 
@@ -231,6 +236,17 @@ pub struct SizesOptions {
     /// What Ansible prints.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub output_mb: u32,
+}
+
+/// `cargo xtask profiles`.
+#[derive(Debug, Clone, Args)]
+pub struct ProfilesOptions {
+    /// Name of the stack that it brings up.
+    #[arg(long, default_value = "profiles", value_parser = stack_name)]
+    pub stack: String,
+    /// Only what a few minutes allow: odd first boots with `base` alone, and nothing is killed.
+    #[arg(long)]
+    pub short: bool,
 }
 
 /// What goes to the drills' own program, which knows its options.

@@ -22,9 +22,11 @@ mod feed;
 mod function;
 mod journal;
 mod lab;
+mod orders;
 mod peer;
 mod prerequisites;
 mod process;
+mod profiles;
 mod python;
 mod queue;
 mod random;
@@ -74,6 +76,7 @@ async fn run(task: Task) -> Result<()> {
         Task::Sizes(options) => sizes::sizes(&Workspace::find()?, &options, report).await,
         Task::Rotation(options) => rotation::rotation(&Workspace::find()?, &options, report).await,
         Task::Canary(options) => canary::canary(&Workspace::find()?, &options, report).await,
+        Task::Profiles(options) => profiles::profiles(&Workspace::find()?, &options, report).await,
         Task::CrashMatrix(options) => drill("crash-matrix", &options.words).await,
         Task::Sim(options) => drill("sim", &options.words).await,
         Task::Defects(options) => drill("defects", &options.words).await,

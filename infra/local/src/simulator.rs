@@ -184,6 +184,16 @@ impl Simulator {
         self.ask(Method::GET, path, None).await
     }
 
+    /// Creates a server that is nobody's node; answers with its address.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub async fn create_server(&self, token: &str, body: &Value) -> Result<String> {
+        let writer = Self { token: token.to_owned(), ..self.clone() };
+        let made = writer.ask(Method::POST, "/v1/servers", Some(body)).await?;
+        crate::api::text(&made, "/server/public_net/ipv4/ip")
+    }
+
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let context = format!("{method} {path}");
         let mut request =

@@ -11,6 +11,7 @@ use crate::bench::{Bench, with_stack};
 use crate::chaos::fleet;
 use crate::cli::{BackingKind, SizesOptions, StackOptions};
 use crate::error::{Result, XtaskError};
+use crate::orders;
 use crate::report::Report;
 use crate::workspace::Workspace;
 
@@ -36,8 +37,9 @@ pub async fn sizes(workspace: &Workspace, options: &SizesOptions, report: Report
 }
 
 async fn flood(bench: &Bench, events: u32, output_mb: u32) -> Result<String> {
-    let vars = json!({ "simulated_flood": { "events": events, "output_mb": output_mb } });
-    let body = json!({ "name": "flood", "profile": "base", "vars": vars });
+    let flood = json!({ "flood": { "events": events, "output_mb": output_mb } });
+    let keys = orders::as_keys(&flood);
+    let body = json!({ "name": "flood", "profile": "base", "authorized_keys": keys });
     let accepted = bench.api.call(Method::POST, "/nodes", Some(&body)).await?;
     let job = text(&accepted, "/job/id")?;
     let start = Instant::now();

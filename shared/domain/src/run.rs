@@ -102,7 +102,7 @@ impl Run {
             connection: node.spec.connection.clone(),
             server_id: server.map_or(0, |server| server.id),
             address: server.and_then(|server| server.ipv4.clone()).unwrap_or_default(),
-            profile: node.spec.profile,
+            profile: node.spec.profile.clone(),
             vars: Map::new(),
             authorized_keys: Vec::new(),
             allow_ssh_from: Vec::new(),

@@ -1,12 +1,13 @@
 //! What a caller asked for: the parsed body of `POST /nodes`, valid by construction.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
     connection::ConnectionName,
+    label::is_dns_label,
     placement::{Price, Rung},
 };
 
@@ -22,22 +23,67 @@ pub const MAX_AUTHORIZED_KEYS: usize = 16;
 pub const MAX_ALLOW_SSH_FROM: usize = 32;
 pub const MAX_LABELS: usize = 32;
 
-/// A set of playbooks a node is configured with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Profile {
-    Base,
-    Web,
-}
+/// The longest name of a profile, in characters.
+pub const MAX_PROFILE_CHARS: usize = 32;
+
+/// Playbooks that every run has; a profile of such a name could not be told from them.
+const PLAYBOOKS_OF_EVERY_RUN: &[&str] = &["boot", "readiness"];
+
+/// The name of what a node is configured with: a playbook below `playbooks/profiles`. That there is
+/// one is known where they are: at the API, which holds their list, and in the container task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Profile(String);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a profile's name has 1 to {MAX_PROFILE_CHARS} lowercase letters, digits and inner hyphens and \
+     begins with a letter; it is not boot or readiness"
+)]
+pub struct InvalidProfile;
 
 impl Profile {
-    pub const ALL: &[Profile] = &[Profile::Base, Profile::Web];
+    /// The profile of every node; others build on it.
+    pub fn base() -> Self {
+        Self("base".into())
+    }
 
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Base => "base",
-            Self::Web => "web",
+    /// What a platform for WordPress needs of a node.
+    pub fn web() -> Self {
+        Self("web".into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Profile {
+    type Err = InvalidProfile;
+
+    /// The name becomes part of a path and of a host's facts: it holds nothing that means more.
+    fn from_str(text: &str) -> Result<Self, InvalidProfile> {
+        let begins_well = text.starts_with(|first: char| first.is_ascii_lowercase());
+        let is_taken = PLAYBOOKS_OF_EVERY_RUN.contains(&text);
+        if begins_well && !is_taken && text.len() <= MAX_PROFILE_CHARS && is_dns_label(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidProfile)
         }
+    }
+}
+
+impl TryFrom<String> for Profile {
+    type Error = InvalidProfile;
+
+    fn try_from(text: String) -> Result<Self, InvalidProfile> {
+        text.parse()
+    }
+}
+
+impl From<Profile> for String {
+    fn from(profile: Profile) -> String {
+        profile.0
     }
 }
 
@@ -104,6 +150,20 @@ pub struct NodeSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_profile_is_named_by_a_word_that_can_be_no_path() {
+        for good in ["base", "web", "shop-2", "w", &"a".repeat(MAX_PROFILE_CHARS)] {
+            assert_eq!(good.parse::<Profile>().unwrap().as_str(), good);
+        }
+        let long = "a".repeat(MAX_PROFILE_CHARS + 1);
+        for bad in ["", "2shop", "-a", "a-", "Web", "a/b", "..", "a.b", "a_b", "a b", "boot", &long]
+        {
+            assert_eq!(bad.parse::<Profile>(), Err(InvalidProfile), "{bad}");
+            assert!(serde_json::from_value::<Profile>(bad.into()).is_err());
+        }
+        assert_eq!(serde_json::to_value(Profile::web()).unwrap(), "web");
+    }
 
     #[test]
     fn names_that_ansible_keeps_for_itself_are_found_at_any_depth() {

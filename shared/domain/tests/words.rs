@@ -74,9 +74,8 @@ fn a_resource_names_its_kind_and_its_id() {
 fn names_and_words_are_what_they_were() {
     assert_eq!(ManagedKey::name("prod", &name(), 2), "nodeyard-prod-main-2");
     assert_eq!(EffectId(7).to_string(), "e7");
-    assert_eq!(Profile::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>(), ["base", "web"]);
-    for profile in Profile::ALL {
-        assert_eq!(serde_json::to_value(profile).unwrap(), profile.as_str());
+    for (profile, word) in [(Profile::base(), "base"), (Profile::web(), "web")] {
+        assert_eq!(serde_json::to_value(profile).unwrap(), word);
     }
     let codes = [
         ReadinessCode::AcquisitionInProgress,

@@ -337,7 +337,7 @@ where
             connection: job.connection.clone(),
             server_id: server.id,
             address,
-            profile: node.spec.profile,
+            profile: node.spec.profile.clone(),
             vars: node.spec.vars.clone(),
             authorized_keys: managed
                 .map(|key| key.public_key.clone())

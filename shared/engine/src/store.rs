@@ -333,7 +333,7 @@ impl NodeFilter {
         };
         self.status.is_none_or(|status| status == node.status)
             && self.connections.as_ref().is_none_or(|list| list.contains(&node.spec.connection))
-            && self.profile.is_none_or(|profile| profile == node.spec.profile)
+            && self.profile.as_ref().is_none_or(|profile| *profile == node.spec.profile)
             && self.label.as_ref().is_none_or(label)
     }
 }

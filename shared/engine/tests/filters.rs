@@ -14,7 +14,7 @@ use nodeyard_testkit::world::{name, node_spec};
 
 fn work() -> (Job, Node) {
     let labels = [("team".to_owned(), "a".to_owned())].into();
-    let spec = NodeSpec { labels, profile: Profile::Base, ..node_spec() };
+    let spec = NodeSpec { labels, profile: Profile::base(), ..node_spec() };
     let now = Timestamp::from_second(1_800_000_000).unwrap();
     acceptance::provision(JobId::from_bits(1), NodeId::from_bits(2), spec, "ada", None, now)
 }
@@ -26,7 +26,7 @@ fn a_node_is_listed_where_all_that_is_set_holds() {
     let right = NodeFilter {
         status: Some(NodeStatus::Acquiring),
         connections: Some(vec!["other".parse().unwrap(), name()]),
-        profile: Some(Profile::Base),
+        profile: Some(Profile::base()),
         label: label("team", Some("a")),
     };
     let any_value = NodeFilter { label: label("team", None), ..right.clone() };
@@ -37,7 +37,7 @@ fn a_node_is_listed_where_all_that_is_set_holds() {
         NodeFilter { status: Some(NodeStatus::Ready), ..right.clone() },
         NodeFilter { connections: Some(vec!["other".parse().unwrap()]), ..right.clone() },
         NodeFilter { connections: Some(Vec::new()), ..right.clone() },
-        NodeFilter { profile: Some(Profile::Web), ..right.clone() },
+        NodeFilter { profile: Some(Profile::web()), ..right.clone() },
         NodeFilter { label: label("team", Some("b")), ..right.clone() },
         NodeFilter { label: label("stage", None), ..right },
     ] {

@@ -77,7 +77,8 @@ impl Api {
             world.queue.clone(),
             world.provider.clone(),
             Arc::new(world.secrets.clone()),
-            Settings { deployment: DEPLOYMENT.to_owned(), control_cidrs: Vec::new(), issuer: None },
+            Settings::new(DEPLOYMENT.to_owned(), Vec::new(), None)
+                .unwrap_or_else(|error| unreachable!("the profiles are as tested: {error}")),
             world.clock.clone(),
             move || Some(u128::from(drawn.fetch_add(1, Ordering::Relaxed)) << 64),
         );

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser};
-use hetzner_sim::backing::{Kind, Options};
+use hetzner_sim::backing::{Kind, Layer, Options};
 use hetzner_sim::clock::Clock;
 use hetzner_sim::settings::{Settings, SettingsError};
 use hetzner_sim::{SimulatorConfig, TokenSpec};
@@ -56,6 +56,10 @@ pub struct Serve {
     /// Debian mirror, if this host's apt sources name none.
     #[arg(long, value_name = "URL")]
     debian_mirror: Option<String>,
+    /// PREFIX=FOLDER: machines whose names begin so boot with the folder laid over their image.
+    /// Repeatable.
+    #[arg(long = "layer", value_name = "LAYER")]
+    layers: Vec<Layer>,
 }
 
 /// `hetzner-sim cleanup`
@@ -99,6 +103,7 @@ impl Serve {
             cache_dir: self.cache_dir.clone(),
             forwards: self.forwards.clone(),
             debian_mirror: self.debian_mirror.clone(),
+            layers: self.layers.clone(),
         }
     }
 }

@@ -81,7 +81,7 @@ fn accepted() -> (Job, Node) {
     let spec = NodeSpec {
         name: "web".into(),
         connection: "main".parse().unwrap_or_else(|_| unreachable!("a valid name")),
-        profile: Profile::Base,
+        profile: Profile::base(),
         vars: serde_json::Map::new(),
         placement: rungs(),
         image: "debian-13".into(),

@@ -73,7 +73,7 @@ impl World {
             connection: "main".parse().unwrap(),
             server_id: pins.server_id,
             address: "198.18.0.10".into(),
-            profile: Profile::Web,
+            profile: Profile::web(),
             vars: serde_json::Map::new(),
             authorized_keys: Vec::new(),
             allow_ssh_from: Vec::new(),

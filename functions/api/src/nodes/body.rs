@@ -18,10 +18,12 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::{
+    app::Settings,
     body::{escape, parse},
     code::ApiCode,
     placement::PricedRung,
     problem::{Faults, Problem},
+    profiles::Profiles,
 };
 
 /// The longest line of public key: RSA with 8192 bits and a comment fits.
@@ -38,7 +40,7 @@ pub struct NewNode {
     /// `base` if absent.
     #[schema(value_type = Option<String>, example = "web")]
     profile: Option<String>,
-    /// Variables for the profile, up to 8 KB as JSON.
+    /// Variables of the profile, held against its schema; up to 8 KB as JSON.
     #[serde(default)]
     vars: Map<String, Value>,
     /// Where to try, in this order; a default ladder if absent.
@@ -156,7 +158,7 @@ const ADDRESS_FIELDS: &[&str] =
 pub fn draft(
     body: &Value,
     made_name: impl FnOnce() -> Result<String, Problem>,
-    control_cidrs: &[String],
+    settings: &Settings,
 ) -> Result<Draft, Problem> {
     refuse_foreign(body)?;
     let mut faults = Faults::default();
@@ -174,7 +176,7 @@ pub fn draft(
         }
         name
     });
-    let profile = profile(new.profile.as_deref(), &mut faults);
+    let profile = profile(new.profile.as_deref(), &settings.profiles, &mut faults);
     let image = new.image.unwrap_or_else(|| DEFAULT_IMAGE.to_owned());
     if !IMAGES.contains(&image.as_str()) {
         faults.add("/image", ApiCode::UnknownImage, format!("one of: {}", IMAGES.join(", ")));
@@ -195,13 +197,15 @@ pub fn draft(
     if Value::Object(new.vars.clone()).to_string().len() > MAX_VARS_BYTES {
         let detail = format!("at most {MAX_VARS_BYTES} bytes of JSON");
         faults.add("/vars", ApiCode::InvalidBody, detail);
+    } else if let Some(profile) = &profile {
+        settings.profiles.check(profile, &new.vars, &mut faults);
     }
     if let Some(name) = reserved_var(&new.vars) {
         faults.add("/vars", ApiCode::InvalidBody, format!("the name {name} is Ansible's own"));
     }
     check_labels(&new.labels, &mut faults);
     check_keys(&new.authorized_keys, &mut faults);
-    let allow_ssh_from = allowed(&new.allow_ssh_from, control_cidrs, &mut faults);
+    let allow_ssh_from = allowed(&new.allow_ssh_from, &settings.control_cidrs, &mut faults);
     let placement = new.placement.map(|rungs| ladder(rungs, &mut faults));
     faults.into_result()?;
     let name = match new.name {
@@ -213,7 +217,7 @@ pub fn draft(
         placement,
         max_price: new.max_price,
         name,
-        profile,
+        profile: profile.unwrap_or_else(Profile::base),
         vars: new.vars,
         image,
         authorized_keys: new.authorized_keys,
@@ -246,13 +250,14 @@ fn refuse_foreign(body: &Value) -> Result<(), Problem> {
     addresses.into_result()
 }
 
-fn profile(text: Option<&str>, faults: &mut Faults) -> Profile {
-    let Some(text) = text else { return Profile::Base };
-    Profile::ALL.iter().copied().find(|profile| profile.as_str() == text).unwrap_or_else(|| {
-        let known: Vec<&str> = Profile::ALL.iter().map(|profile| profile.as_str()).collect();
-        faults.add("/profile", ApiCode::UnknownProfile, format!("one of: {}", known.join(", ")));
-        Profile::Base
-    })
+fn profile(text: Option<&str>, profiles: &Profiles, faults: &mut Faults) -> Option<Profile> {
+    let Some(text) = text else { return Some(Profile::base()) };
+    let found = profiles.find(text).cloned();
+    if found.is_none() {
+        let detail = format!("one of: {}", profiles.names());
+        faults.add("/profile", ApiCode::UnknownProfile, detail);
+    }
+    found
 }
 
 fn ladder(rungs: Vec<NewRung>, faults: &mut Faults) -> Vec<Rung> {

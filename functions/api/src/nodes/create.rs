@@ -98,7 +98,7 @@ pub async fn create_node<P: Ports>(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let made_name = || Ok(format!("node-{:08x}", app.random()? as u32));
-    let draft = body::draft(&body, made_name, &app.settings.control_cidrs)?;
+    let draft = body::draft(&body, made_name, &app.settings)?;
     let record = key.record(&caller.token.id, ROUTE, &body);
     if !query.dry_run
         && let Some(first) = app.replay(record.as_ref()).await?

@@ -28,7 +28,7 @@ pub struct NodeView {
     status: NodeStatus,
     connection: String,
     #[schema(value_type = String, example = "base")]
-    profile: &'static str,
+    profile: String,
     image: String,
     placement: Vec<RungView>,
     /// What the provider told of the node's server.
@@ -169,7 +169,7 @@ impl NodeView {
             name: spec.name.clone(),
             status: node.status,
             connection: spec.connection.to_string(),
-            profile: spec.profile.as_str(),
+            profile: spec.profile.as_str().to_owned(),
             image: spec.image.clone(),
             placement: spec.placement.iter().map(RungView::from).collect(),
             server: node.server.as_ref().map(ServerView::from),

@@ -18,7 +18,7 @@ async fn accepts_a_node_with_everything_said() {
             "name": "web-1.example.com",
             "connection": "main",
             "profile": "web",
-            "vars": {"php_version": "8.4"},
+            "vars": {"php_memory_limit": "384M"},
             "placement": [
                 {"server_type": "cpx22", "location": "fsn1"},
                 {"server_type": "cx23", "location": "nbg1"}
@@ -37,7 +37,7 @@ async fn accepts_a_node_with_everything_said() {
     let loaded = world.load(answer.json["job"]["id"].as_str().unwrap()).await;
     assert!(loaded.job.traceparent.is_some_and(|text| text.starts_with("00-0af7")));
     assert_eq!(loaded.node.spec.authorized_keys, [KEY]);
-    assert_eq!(loaded.node.spec.vars["php_version"], "8.4");
+    assert_eq!(loaded.node.spec.vars["php_memory_limit"], "384M");
     assert_eq!(
         loaded.node.spec.allow_ssh_from,
         ["203.0.113.4/32", "192.0.2.7/32", "198.51.100.0/24"]
@@ -275,6 +275,42 @@ async fn bad_bodies_have_stable_codes() {
         shown.push(format!("{} {} {}", answer.status, answer.code(), answer.json["errors"]));
     }
     insta::assert_snapshot!(shown.join("\n"));
+}
+
+/// Before anything is made, and each at its place; what was sent is not repeated.
+#[tokio::test]
+async fn variables_are_held_against_the_schema_of_the_profile() {
+    let world = World::connected().await;
+    let before = world.state().await;
+    let mut shown = Vec::new();
+    for (profile, vars) in [
+        ("base", json!({"php_memory_limit": "256M", "timezone": 7})),
+        ("base", json!({"a/b~c": 1, "x".repeat(64): 2})),
+        ("web", json!({"php_memory_limit": "hunter2", "php_upload_max": "0M"})),
+        ("shop", json!({"shelves": [{"rows": 1}, {"rows": 0, "hunter2": true}]})),
+        ("shop", json!({"greeting": "Hello", "shelves": [1, 2, 3, 4]})),
+    ] {
+        let request =
+            world.request("POST", "/nodes").json(json!({"profile": profile, "vars": vars}));
+        let answer = world.refused(request).await;
+        assert!(!answer.text.contains("hunter2") || profile == "shop", "{}", answer.text);
+        let mut faults = answer.json["errors"].as_array().unwrap().clone();
+        faults.sort_by_key(ToString::to_string);
+        shown.push(format!("{} {} {}", answer.status, answer.code(), json!(faults)));
+    }
+    assert_eq!(world.state().await, before);
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+/// A playbook and its schema in the folder are all that it takes.
+#[tokio::test]
+async fn an_own_profile_is_accepted_by_name() {
+    let world = World::connected().await;
+    let vars = json!({"greeting": "Hello", "shelves": [{"rows": 2}]});
+    let (node, _) = world.node(json!({"profile": "shop", "vars": vars})).await;
+    assert_eq!((node.spec.profile.as_str(), &json!(node.spec.vars)), ("shop", &vars));
+    let found = world.get("/nodes?profile=shop").await;
+    assert_eq!(found.json["items"][0]["profile"], "shop");
 }
 
 #[tokio::test]

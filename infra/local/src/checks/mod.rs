@@ -11,14 +11,15 @@ use std::time::Instant;
 use crate::canary;
 use crate::chaos;
 use crate::cli::{
-    BackingKind, CanaryOptions, ChaosOptions, DemoOptions, PeerOptions, RotationOptions,
-    SizesOptions, StackOptions, TestOptions,
+    BackingKind, CanaryOptions, ChaosOptions, DemoOptions, PeerOptions, ProfilesOptions,
+    RotationOptions, SizesOptions, StackOptions, TestOptions,
 };
 use crate::command::{on_path, run_aloud, run_quietly};
 use crate::demo;
 use crate::error::{Result, XtaskError};
 use crate::peer;
 use crate::prerequisites;
+use crate::profiles;
 use crate::python::{self, Venv};
 use crate::report::Report;
 use crate::rotation;
@@ -84,6 +85,10 @@ async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) ->
             let stack = "test-sizes".to_owned();
             let options = SizesOptions { stack, events: 50_000, output_mb: 20 };
             sizes::sizes(workspace, &options, report).await
+        }
+        Action::Profiles => {
+            let options = ProfilesOptions { stack: "test-profiles".to_owned(), short: true };
+            profiles::profiles(workspace, &options, report).await
         }
         Action::Peer => {
             let options = PeerOptions { stack: "test-peer".to_owned(), runs: 1 };

@@ -1,7 +1,7 @@
 //! The steps, as data.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
@@ -42,6 +42,8 @@ pub enum Action {
     Canary,
     /// A run that says far too much.
     Sizes,
+    /// The short form of what holds each profile to its promise on real machines.
+    Profiles,
     /// Lost answers beside the provider's own client, once each.
     Peer,
     /// The tests of the whole workspace.
@@ -58,7 +60,14 @@ pub const STEPS: &[Step] = &[
     },
     Step {
         name: "playbook lint",
-        action: Action::Playbooks(&["venv/ansible-lint", "--offline", "-q"]),
+        action: Action::Playbooks(&[
+            "venv/ansible-lint",
+            "--offline",
+            "--profile",
+            "production",
+            "--strict",
+            "-q",
+        ]),
     },
     Step {
         name: "playbook tests",
@@ -87,6 +96,7 @@ pub const STEPS: &[Step] = &[
     Step { name: "cargo lambda", action: Action::CargoLambda },
     Step { name: "demo without machines", action: Action::DemoWithoutMachines },
     Step { name: "killed stack", action: Action::KilledStack },
+    Step { name: "profiles", action: Action::Profiles },
     Step { name: "chaos", action: Action::Chaos },
     Step { name: "rotation", action: Action::Rotation },
     Step { name: "canary", action: Action::Canary },
@@ -133,18 +143,22 @@ fn search_path(venv: &Venv) -> OsString {
     std::env::join_paths(folders).unwrap_or(own)
 }
 
-/// The playbooks, by file name.
+/// The playbooks, those of profiles too, by their paths in their folder.
 ///
 /// # Errors
-/// Their folder cannot be read.
+/// Their folders cannot be read.
 pub fn playbooks(workspace: &Workspace) -> Result<Vec<PathBuf>> {
-    let folder = workspace.path("playbooks");
-    let mut found: Vec<PathBuf> = std::fs::read_dir(&folder)
-        .at(&folder)?
-        .flatten()
-        .map(|entry| PathBuf::from(entry.file_name()))
-        .filter(|name| name.extension().is_some_and(|extension| extension == "yml"))
-        .collect();
+    let mut found = Vec::new();
+    for below in ["", "profiles"] {
+        let folder = workspace.path("playbooks").join(below);
+        let names = std::fs::read_dir(&folder)
+            .at(&folder)?
+            .flatten()
+            .map(|entry| Path::new(below).join(entry.file_name()));
+        found.extend(
+            names.filter(|name| name.extension().is_some_and(|extension| extension == "yml")),
+        );
+    }
     found.sort();
     Ok(found)
 }

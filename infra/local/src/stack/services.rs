@@ -132,6 +132,9 @@ fn simulator(
         .arg(workspace.nodeyard().join("sim"))
         .arg("--cache-dir")
         .arg(workspace.cache());
+    for (prefix, folder) in &options.layers {
+        command.arg("--layer").arg(format!("{prefix}={}", folder.display()));
+    }
     command
 }
 

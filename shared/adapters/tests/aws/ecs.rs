@@ -31,7 +31,7 @@ fn run(task: Option<&str>) -> Run {
         connection: "main".parse().unwrap(),
         server_id: 3,
         address: "198.18.0.10".into(),
-        profile: Profile::Base,
+        profile: Profile::base(),
         vars: serde_json::Map::new(),
         authorized_keys: Vec::new(),
         allow_ssh_from: Vec::new(),

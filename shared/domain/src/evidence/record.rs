@@ -135,7 +135,7 @@ impl Recorder<'_> {
         {
             self.claim(Subject::Removal, claims);
         }
-        self.claim(Subject::End, claim::of_end(after, node.spec.profile));
+        self.claim(Subject::End, claim::of_end(after, node.spec.profile.clone()));
         let said = self.chain.append_left_out(after.updated_at);
         self.entries.extend(said);
     }
@@ -147,7 +147,7 @@ fn began(job: &Job, node: &Node) -> Fact {
         kind: job.kind,
         node: node.id.clone(),
         connection: job.connection.clone(),
-        profile: node.spec.profile,
+        profile: node.spec.profile.clone(),
         image: cut(&node.spec.image),
         actor: cut(&job.actor),
         version: job.version,

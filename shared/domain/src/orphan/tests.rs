@@ -32,7 +32,7 @@ fn node(status: NodeStatus) -> Node {
     let spec = NodeSpec {
         name: "web".into(),
         connection: main(),
-        profile: Profile::Base,
+        profile: Profile::base(),
         vars: serde_json::Map::new(),
         placement: vec![Rung { server_type: "cx23".into(), location: "fsn1".into() }],
         prices: Vec::new(),

@@ -32,7 +32,7 @@ fn accepted() -> (Job, Node) {
     let spec = NodeSpec {
         name: "web".into(),
         connection: "main".parse().unwrap(),
-        profile: Profile::Base,
+        profile: Profile::base(),
         vars: serde_json::Map::new(),
         placement: vec![Rung { server_type: "cx23".into(), location: "fsn1".into() }],
         image: "debian-13".into(),

@@ -50,7 +50,7 @@ impl Life {
         let spec = NodeSpec {
             name: format!("shop-{salt}"),
             connection: "main".parse().unwrap(),
-            profile: Profile::Web,
+            profile: Profile::web(),
             vars: Map::new(),
             placement: vec![rung],
             image: "debian-13".into(),
@@ -142,7 +142,7 @@ impl Life {
                 run,
                 node: self.job.node_id.clone(),
                 server: self.server().id.to_string(),
-                profile: Profile::Web,
+                profile: Profile::web(),
                 playbooks: Some(playbooks()),
                 release: "0.1.0".into(),
             },

@@ -90,7 +90,7 @@ fn node() -> Node {
     let spec = nodeyard_domain::spec::NodeSpec {
         name: "web".into(),
         connection: "main".parse().unwrap(),
-        profile: nodeyard_domain::spec::Profile::Base,
+        profile: nodeyard_domain::spec::Profile::base(),
         vars: serde_json::Map::new(),
         placement: accepted(JobKind::NodeProvision).ladder,
         image: "debian-13".into(),

@@ -44,7 +44,7 @@ pub(super) fn spec(name: &str) -> NodeSpec {
     NodeSpec {
         name: name.to_owned(),
         connection: "main".parse().expect("a name"),
-        profile: Profile::Base,
+        profile: Profile::base(),
         // Values that a store with numbers of its own would rewrite or refuse.
         vars: json!({"whole": 1.0, "big": 1e300, "small": 5e-324, "empty": "", "deep": [{}, null]})
             .as_object()
@@ -204,7 +204,7 @@ pub(super) fn run(job: &Job, number: u32) -> Run {
         connection: job.connection.clone(),
         server_id: 1 << 40,
         address: "198.18.0.10".into(),
-        profile: Profile::Web,
+        profile: Profile::web(),
         vars: spec("x").vars,
         authorized_keys: vec!["ssh-ed25519 AAAA".into()],
         allow_ssh_from: Vec::new(),

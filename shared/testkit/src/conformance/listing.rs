@@ -64,7 +64,7 @@ pub(super) async fn nodes_are_filtered<S: Store>(store: &S) {
         let mut spec = spec("web");
         if bits == 2 {
             spec.connection = name("other");
-            spec.profile = Profile::Web;
+            spec.profile = Profile::web();
             spec.labels.insert("team".into(), "red".into());
         }
         if bits == 3 {
@@ -80,10 +80,13 @@ pub(super) async fn nodes_are_filtered<S: Store>(store: &S) {
         (NodeFilter { status: Some(NodeStatus::Acquiring), ..none() }, vec![1, 2]),
         (NodeFilter { connections: Some(vec![name("other")]), ..none() }, vec![2]),
         (NodeFilter { connections: Some(Vec::new()), ..none() }, vec![]),
-        (NodeFilter { profile: Some(Profile::Web), ..none() }, vec![2]),
+        (NodeFilter { profile: Some(Profile::web()), ..none() }, vec![2]),
         (NodeFilter { label: label(None), ..none() }, vec![1, 2]),
         (NodeFilter { label: label(Some("red")), ..none() }, vec![2]),
-        (NodeFilter { label: label(Some("red")), profile: Some(Profile::Base), ..none() }, vec![]),
+        (
+            NodeFilter { label: label(Some("red")), profile: Some(Profile::base()), ..none() },
+            vec![],
+        ),
     ];
     for (filter, expected) in cases {
         let found = store.nodes(&filter, &whole()).await.expect("nodes").items;

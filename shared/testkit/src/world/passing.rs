@@ -130,7 +130,7 @@ impl World {
             run: run.number,
             node: run.node_id.clone(),
             server: run.server_id.to_string(),
-            profile: run.profile,
+            profile: run.profile.clone(),
             playbooks: playbooks.clone(),
             release: release.clone(),
         };

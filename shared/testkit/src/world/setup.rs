@@ -176,7 +176,7 @@ pub fn node_spec() -> NodeSpec {
     NodeSpec {
         name: "web".into(),
         connection: name(),
-        profile: Profile::Web,
+        profile: Profile::web(),
         vars: serde_json::Map::new(),
         placement: vec![rung("fsn1"), rung("nbg1")],
         image: nodeyard_domain::spec::DEFAULT_IMAGE.into(),

@@ -28,7 +28,7 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("PUT /providers/main", r#"{"provider":"hetzner","token":"token-of-main"}"#),
     (
         "POST /nodes",
-        r#"{"name":"shop-1","connection":"main","profile":"web","vars":{"a":[1,{"b":"c"}]},"placement":[{"server_type":"cx23","location":"fsn1"}],"image":"debian-13","max_price":9.5,"authorized_keys":["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAvN4IGJdMXsQvpgYVgosqYBUvvdDJsCdsC30SLL6gCG me"],"labels":{"team":"shop"},"keep_on_failure":true,"spread":true,"deadline_secs":600}"#,
+        r#"{"name":"shop-1","connection":"main","profile":"web","vars":{"timezone":"Europe/Berlin"},"placement":[{"server_type":"cx23","location":"fsn1"}],"image":"debian-13","max_price":9.5,"authorized_keys":["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAvN4IGJdMXsQvpgYVgosqYBUvvdDJsCdsC30SLL6gCG me"],"labels":{"team":"shop"},"keep_on_failure":true,"spread":true,"deadline_secs":600}"#,
     ),
     ("POST /nodes?dry_run=true", "{}"),
     ("GET /nodes?limit=2&status=ready&connection=main&profile=web&label=team=shop", ""),

@@ -47,7 +47,7 @@ fn run() -> Run {
         connection: nodeyard_testkit::world::name(),
         server_id: 3,
         address: "198.18.0.10".into(),
-        profile: Profile::Web,
+        profile: Profile::web(),
         vars: Map::new(),
         authorized_keys: Vec::new(),
         allow_ssh_from: Vec::new(),

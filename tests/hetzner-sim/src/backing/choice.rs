@@ -2,6 +2,7 @@
 //! machine can run.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use super::engine::Engine;
@@ -39,6 +40,35 @@ pub struct Options {
     pub forwards: Vec<u16>,
     /// Debian mirror, if the host's apt sources name none.
     pub debian_mirror: Option<String>,
+    /// What lies over the image of some machines.
+    pub layers: Vec<Layer>,
+}
+
+/// A folder that lies over the image of the machines whose names begin with a prefix: a first boot
+/// that is not the image's usual one, or a machine that was set up before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// How the names of its machines begin.
+    pub prefix: String,
+    /// What lies over the image.
+    pub folder: PathBuf,
+}
+
+/// A layer that is not `PREFIX=FOLDER`.
+#[derive(Debug, thiserror::Error)]
+#[error("a layer is PREFIX=FOLDER")]
+pub struct LayerError;
+
+impl FromStr for Layer {
+    type Err = LayerError;
+
+    fn from_str(text: &str) -> Result<Self, LayerError> {
+        let (prefix, folder) = text.split_once('=').ok_or(LayerError)?;
+        if prefix.is_empty() || folder.is_empty() {
+            return Err(LayerError);
+        }
+        Ok(Self { prefix: prefix.to_owned(), folder: folder.into() })
+    }
 }
 
 /// Makes the backing that `options` asks for. With [`Kind::Auto`] one that

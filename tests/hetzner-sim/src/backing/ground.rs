@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::choice::Options;
+use super::choice::{Layer, Options};
 use super::command::io;
 use super::engine::Engine;
 use super::group::Group;
@@ -25,6 +25,7 @@ const INOTIFY_WANTED: u32 = 1_024;
 pub(crate) struct Ground {
     /// What the run owns on the host.
     pub stack: Stack,
+    layers: Vec<Layer>,
     parts: Parts,
 }
 
@@ -44,13 +45,14 @@ impl Ground {
     pub(crate) async fn lay(options: &Options, engine: Engine) -> Result<Self, BackingError> {
         require_rights()?;
         Group::of_stack(&options.stack)?;
+        let layers = found(&options.layers)?;
         let sources = Sources::of_host(options.debian_mirror.as_deref())?;
         tools::ensure(engine.tools()).await?;
         raise_inotify();
         let stack = Stack::claim(&options.state_dir, &options.stack).await?;
         // If this fails or is given up, the stack goes and takes all along.
         let parts = Parts::make(&stack, options, &sources).await?;
-        Ok(Self { stack, parts })
+        Ok(Self { stack, layers, parts })
     }
 
     /// What machines are told of themselves.
@@ -61,6 +63,12 @@ impl Ground {
     /// The tree below each machine's own.
     pub(crate) fn root_fs(&self) -> &Path {
         &self.parts.root_fs
+    }
+
+    /// What lies over that tree for a machine of this name, if anything does.
+    pub(crate) fn layer(&self, name: &str) -> Option<&Path> {
+        let layer = self.layers.iter().find(|layer| name.starts_with(&layer.prefix))?;
+        Some(&layer.folder)
     }
 
     /// Takes all of it up again. The machines must be gone.
@@ -120,6 +128,16 @@ fn cache_dir(options: &Options) -> Result<PathBuf, BackingError> {
     let context = format!("making {}", dir.display());
     std::fs::create_dir_all(&dir).map_err(io(context.clone()))?;
     dir.canonicalize().map_err(io(context))
+}
+
+/// The layers, with their folders in final form.
+fn found(layers: &[Layer]) -> Result<Vec<Layer>, BackingError> {
+    let find = |layer: &Layer| {
+        let folder = layer.folder.canonicalize();
+        let folder = folder.map_err(io(format!("looking for {}", layer.folder.display())))?;
+        Ok(Layer { folder, ..layer.clone() })
+    };
+    layers.iter().map(find).collect()
 }
 
 /// Root, and not the confined one of an ordinary container.

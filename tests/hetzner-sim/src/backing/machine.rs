@@ -59,6 +59,10 @@ impl Machine {
         let lower = self.folder.join("lower");
         symlink(self.ground.root_fs(), &lower)
             .map_err(io(format!("linking {}", lower.display())))?;
+        if let Some(folder) = self.ground.layer(&self.spec.name) {
+            let layer = self.folder.join("layer");
+            symlink(folder, &layer).map_err(io(format!("linking {}", layer.display())))?;
+        }
         let (name, id) = (&self.spec.name, self.spec.id);
         let hosts = format!("127.0.0.1 localhost\n127.0.1.1 {name}\n");
         for (file, text) in [

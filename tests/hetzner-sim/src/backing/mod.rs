@@ -27,7 +27,7 @@ mod stack;
 #[cfg(target_os = "linux")]
 mod tools;
 
-pub use choice::{Kind, Options, choose, clean_up};
+pub use choice::{Kind, Layer, Options, choose, clean_up};
 
 use std::future::Future;
 use std::net::Ipv4Addr;

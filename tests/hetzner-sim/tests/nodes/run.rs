@@ -67,6 +67,7 @@ impl Run {
             cache_dir: Some(cache_dir()),
             forwards: forwards.to_vec(),
             debian_mirror: None,
+            layers: Vec::new(),
         };
         match choose(&options).await {
             Ok(backing) => Some(backing),

@@ -30,7 +30,7 @@ fn spec(rich: bool) -> NodeSpec {
     NodeSpec {
         name: "web-1".into(),
         connection: "main".parse().unwrap_or_else(|_| unreachable!("a valid name")),
-        profile: if rich { Profile::Web } else { Profile::Base },
+        profile: if rich { Profile::web() } else { Profile::base() },
         vars: vars.as_object().filter(|_| rich).cloned().unwrap_or_default(),
         placement: vec![rung("fsn1"), rung("nbg1")],
         image: "debian-13".into(),

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use nodeyard_api::{
     app::{App, Ports, Settings},
     issuer::Issuer,
+    profiles::{EMBEDDED, Profiles},
     router,
 };
 use nodeyard_domain::{
@@ -43,6 +44,13 @@ use self::{answer::Answer, cloud::FakeCloud, queue::FragileQueue, request::Reque
 /// The bearer token requests are sent with unless they say otherwise.
 pub const ADMIN: &str = "ny_admin";
 pub const BOOTSTRAP: &str = "bootstrap-secret";
+
+/// A profile that somebody added to the folder.
+const SHOP: (&str, &str) = ("shop", include_str!("../../../../../tests/profiles/shop.vars.json"));
+
+fn profiles() -> Profiles {
+    Profiles::new(&[EMBEDDED, &[SHOP]].concat()).unwrap()
+}
 
 pub struct Memory;
 
@@ -95,6 +103,7 @@ impl World {
                 deployment: "test".into(),
                 control_cidrs: control_cidrs.iter().map(ToString::to_string).collect(),
                 issuer,
+                profiles: profiles(),
             },
             clock.clone(),
             random,

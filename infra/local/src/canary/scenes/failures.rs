@@ -145,9 +145,10 @@ async fn no_capacity(stage: &Stage<'_>) -> Result<()> {
 /// The playbook fails, and says all it can see. With machines it is refused what it asks for.
 async fn run_fails(stage: &Stage<'_>) -> Result<()> {
     stage.connect("fails").await?;
-    // A real playbook refuses variables that its profile does not know.
-    let vars = json!({ "simulated_pry": true, "simulated_failure": true });
-    let asked = stage.ask("canary-fails", "fails", vars).await?;
+    // A time zone of the right form that is on no map: a real playbook fails at it.
+    let told = json!({ "pry": true, "failure": true });
+    let vars = json!({ "timezone": "No/Where" });
+    let asked = stage.ask_with("canary-fails", "fails", told, vars).await?;
     let end = stage.wait_for_end(&asked.job).await?;
     if end == "succeeded" {
         return Err(XtaskError::Check("a run that was to fail succeeded".to_owned()));
@@ -195,7 +196,7 @@ async fn worker_panics(stage: &Stage<'_>) -> Result<()> {
 
 /// The stand-in for Ansible takes its time; a real one does by itself.
 fn slow_run(stage: &Stage<'_>) -> Value {
-    if stage.has_machines() { json!({}) } else { json!({ "simulated_secs": 20 }) }
+    if stage.has_machines() { json!({}) } else { json!({ "secs": 20 }) }
 }
 
 /// The container task of a job, once it runs a playbook.

@@ -17,6 +17,7 @@ use crate::api::text;
 use crate::bench::Bench;
 use crate::error::{Result, XtaskError};
 use crate::function::{self, HEALTH};
+use crate::orders;
 use crate::queue::Queue;
 
 /// Longer than anything that is waited for takes without machines, in seconds.
@@ -103,10 +104,23 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Asks for a node on a connection; answers with the ids of node and job.
-    async fn ask(&self, name: &str, connection: &str, vars: Value) -> Result<Asked> {
+    /// Asks for a node on a connection, with orders for the stand-in of Ansible; answers with the ids
+    /// of node and job.
+    async fn ask(&self, name: &str, connection: &str, told: Value) -> Result<Asked> {
+        self.ask_with(name, connection, told, json!({})).await
+    }
+
+    /// The same, with variables of the profile.
+    async fn ask_with(
+        &self,
+        name: &str,
+        connection: &str,
+        told: Value,
+        vars: Value,
+    ) -> Result<Asked> {
         let body = json!({
             "name": name, "connection": connection, "profile": "base", "vars": vars,
+            "authorized_keys": orders::as_keys(&told),
             // With one rung a refusal is a verdict.
             "placement": [{ "server_type": "cx23", "location": "fsn1" }],
         });

@@ -41,8 +41,7 @@ pub async fn acquire_one(stage: &Stage<'_>) -> Result<String> {
         "fault": { "kind": "set_fields", "fields": { "/root_password": password } },
     });
     stage.bench.simulator.arm(&fault).await?;
-    let vars = if stage.has_machines() { json!({}) } else { json!({ "simulated_pry": true }) };
-    let asked = stage.ask("canary-good", "main", vars).await?;
+    let asked = stage.ask("canary-good", "main", json!({ "pry": true })).await?;
     match stage.wait_for_end(&asked.job).await?.as_str() {
         "succeeded" => Ok(asked.node),
         other => Err(XtaskError::Check(format!("the node that was to be ready: {other}"))),

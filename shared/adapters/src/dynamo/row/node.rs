@@ -134,7 +134,7 @@ mod tests {
         NodeSpec {
             name: "web-1".into(),
             connection: "main".parse().unwrap(),
-            profile: Profile::Web,
+            profile: Profile::web(),
             // What a number attribute would refuse or rewrite.
             vars: json!({"big": 1e300, "whole": 1.0, "empty": "", "list": [null, {}]})
                 .as_object()

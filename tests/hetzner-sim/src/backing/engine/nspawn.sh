@@ -7,7 +7,9 @@ cd "$1"
 # usual place.
 umount -R /sys/fs/cgroup 2>/dev/null || true
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
-mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work root
+lower=lower
+[ ! -e layer ] || lower=layer:lower
+mount -t overlay overlay -o "lowerdir=$lower,upperdir=upper,workdir=work" root
 # What nspawn keeps for machinectl is of no use here, and would be left behind.
 mkdir -p /run/systemd/nspawn
 mount -t tmpfs tmpfs /run/systemd/nspawn

@@ -9,7 +9,9 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 # runc hands controllers down only from a group that has no processes itself.
 mkdir -p "/sys/fs/cgroup$5/keeper"
 echo $$ > "/sys/fs/cgroup$5/keeper/cgroup.procs"
-mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work root
+lower=lower
+[ ! -e layer ] || lower=layer:lower
+mount -t overlay overlay -o "lowerdir=$lower,upperdir=upper,workdir=work" root
 # podman's own storage stays empty, the root file system being ours. It lies in
 # the machine's folder and goes with it; the short name is because podman
 # refuses a path of over 50 bytes. What runc would leave goes with the mount.

@@ -17,10 +17,9 @@ const DATA_SOURCE_HOOK: &str = "\nimport hetzner_sim_dmi\n\nhetzner_sim_dmi.inst
 /// for one that is not there: every sudo looks up the host's own name.
 const RESOLV_CONF: &str = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n";
 /// Units that make no sense in a container, or that would go to the network by
-/// themselves at a time of their own.
-const MASKED: [&str; 14] = [
-    "apt-daily-upgrade.timer",
-    "apt-daily.timer",
+/// themselves at a time of their own. apt's timers stay as the distribution has
+/// them: they are what a first boot has to be shared with.
+const MASKED: [&str; 11] = [
     "console-getty.service",
     "e2scrub_all.timer",
     "e2scrub_reap.service",
@@ -28,7 +27,6 @@ const MASKED: [&str; 14] = [
     "networking.service",
     "systemd-firstboot.service",
     "systemd-networkd-wait-online.service",
-    "systemd-timesyncd.service",
     "systemd-udev-trigger.service",
     "systemd-udevd-control.socket",
     "systemd-udevd-kernel.socket",
