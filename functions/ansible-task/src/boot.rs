@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use nodeyard_domain::{code::Code, host_key::HostPins, readiness::ReadinessCode};
+use nodeyard_domain::{code::Code, host_key::HostPins, readiness::ReadinessCode, run::Purpose};
 use nodeyard_engine::{Clock, store::RunStore};
 use tokio::time::Instant;
 
@@ -33,12 +33,16 @@ struct Rules {
 }
 
 impl Rules {
-    fn new(pins: &HostPins, tempo: &Tempo) -> Self {
+    fn new(purpose: Purpose, pins: &HostPins, tempo: &Tempo) -> Self {
+        let (boot_limit, denied_limit) = match purpose {
+            Purpose::Configure => (tempo.boot_limit, tempo.denied_limit),
+            Purpose::Check | Purpose::Smoke { .. } => (tempo.look_limit, tempo.look_denied_limit),
+        };
         Self {
             // A key made on the node was read over a pinned login.
             known: pins.replaced || pins.next.is_some(),
-            boot_limit: tempo.boot_limit,
-            denied_limit: tempo.denied_limit,
+            boot_limit,
+            denied_limit,
             denied_since: None,
         }
     }
@@ -90,7 +94,7 @@ pub(crate) async fn wait_for_login<S: RunStore, C: Clock>(
     report: &mut Report<'_, S, C>,
 ) -> Result<(), Failure> {
     let tempo = &site.settings.tempo;
-    let mut rules = Rules::new(pins, tempo);
+    let mut rules = Rules::new(site.run.purpose, pins, tempo);
     let mut stop = site.stop.clone();
     let mut told = None;
     let began = Instant::now();
@@ -130,7 +134,7 @@ mod tests {
     fn rules(known: bool) -> Rules {
         let mut pins = HostPins::delivered(1, "ssh-ed25519 A".into());
         pins.replaced = known;
-        Rules::new(&pins, &Tempo::default())
+        Rules::new(Purpose::Configure, &pins, &Tempo::default())
     }
 
     fn secs(secs: u64) -> Duration {
@@ -161,8 +165,24 @@ mod tests {
         assert_eq!(code(rules(true).judge(&other, secs(0))), Code::NodeHostKeyMismatch);
         // A run that crashed between the two pins had logged in.
         let pins = HostPins::delivered(1, "ssh-ed25519 A".into()).with_next("ssh-ed25519 B");
-        let next = Rules::new(&pins, &Tempo::default()).judge(&other, secs(0));
+        let next = Rules::new(Purpose::Configure, &pins, &Tempo::default()).judge(&other, secs(0));
         assert_eq!(code(next), Code::NodeHostKeyMismatch);
+    }
+
+    #[test]
+    fn a_node_that_is_looked_at_is_not_waited_for_as_one_that_boots() {
+        let mut pins = HostPins::delivered(1, "ssh-ed25519 A".into());
+        pins.replaced = true;
+        for purpose in [Purpose::Check, Purpose::Smoke { keep: false }] {
+            let rules = || Rules::new(purpose, &pins, &Tempo::default());
+            let away = Login::Away("refused".into());
+            assert_eq!(rules().judge(&away, secs(59)), Next::Wait);
+            assert_eq!(code(rules().judge(&away, secs(60))), Code::NodeUnreachable);
+            let mut rules = rules();
+            let denied = Login::Denied("Permission denied (publickey).".into());
+            assert_eq!(rules.judge(&denied, secs(1)), Next::Wait);
+            assert_eq!(code(rules.judge(&denied, secs(21))), Code::NodeUnreachable);
+        }
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use nodeyard_domain::{run::Run, user_data::ADMIN_USER};
+use nodeyard_domain::{
+    run::{Purpose, Run},
+    user_data::ADMIN_USER,
+};
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
@@ -57,6 +60,8 @@ pub(crate) fn vars(
     Ok(json!({
         "profile": run.profile.as_str(),
         "profile_vars": profile_vars,
+        "smoke_id": run.job_id.hex().get(..8).unwrap_or_default(),
+        "smoke_keep": run.purpose == Purpose::Smoke { keep: true },
         "allow_ssh_from": plain(&json!(sources))?,
         "ssh_admin_user": ADMIN_USER,
         "ssh_authorized_keys": plain(&json!(keys))?,
@@ -102,6 +107,7 @@ mod tests {
 
     fn run() -> Run {
         Run {
+            purpose: Default::default(),
             job_id: JobId::from_bits(1),
             number: 1,
             node_id: NodeId::from_bits(2),

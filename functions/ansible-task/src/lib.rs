@@ -32,6 +32,7 @@ mod redaction;
 mod report;
 mod scratch;
 mod site;
+mod smokes;
 mod stop;
 mod task;
 mod verdict;

@@ -10,18 +10,21 @@
 //! | the profile, of the folder `profiles` | yes, it changes nothing twice |
 //! | proof of the newest key, where the node may have had another | yes |
 //! | `readiness` | yes |
+//! | `smokes`, for a smoke on a node that is ready | yes, from nothing |
+//!
+//! A check and a smoke leave out everything between the first login and `readiness`.
 
 use nodeyard_domain::{
     host_key::HostPins,
-    readiness::Finding,
-    run::{Recap, Run},
+    readiness::{Finding, is_ready},
+    run::{Purpose, Recap, Run, SmokeStep},
 };
 use nodeyard_engine::{Clock, secrets::Secrets, store::RunStore};
 use serde_json::{Map, Value};
 
 use crate::{
     agent::SshAgent, boot, digest, failure::Failure, host_key, inventory, login, managed_keys,
-    persist::persist, playbook, readiness, report::Report, site::Site, stop, verdict,
+    persist::persist, playbook, readiness, report::Report, site::Site, smokes, stop, verdict,
 };
 
 const READINESS: &str = "readiness";
@@ -31,6 +34,7 @@ const READINESS: &str = "readiness";
 pub(crate) struct Progress {
     pub(crate) recap: Recap,
     pub(crate) findings: Vec<Finding>,
+    pub(crate) smokes: Vec<SmokeStep>,
     /// The version of the managed key that was proved to be the one the node lets in.
     pub(crate) key_version: Option<u32>,
 }
@@ -100,12 +104,28 @@ async fn with_agent<S: RunStore, K: Secrets, C: Clock>(
     site.scratch.write(&site.scratch.vars(), vars.to_string().as_bytes())?;
 
     boot::wait_for_login(site, &pins, report).await?;
-    play(site, "boot", progress, report).await?;
-    if !host_key::is_replaced(&pins) {
-        host_key::replace(site, store, pins, progress, report).await?;
+    if site.run.purpose == Purpose::Configure {
+        play(site, "boot", progress, report).await?;
+        if !host_key::is_replaced(&pins) {
+            host_key::replace(site, store, pins, progress, report).await?;
+        }
+        play(site, site.run.profile.as_str(), progress, report).await?;
+        progress.key_version = managed_keys::prove(site, &managed_key, report).await?;
     }
-    play(site, site.run.profile.as_str(), progress, report).await?;
-    progress.key_version = managed_keys::prove(site, &managed_key, report).await?;
+    probe(site, progress, report).await?;
+    match site.run.purpose {
+        Purpose::Smoke { .. } if is_ready(&progress.findings) => {
+            smokes::perform(site, progress, report).await
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn probe<S: RunStore, C: Clock>(
+    site: &Site<'_>,
+    progress: &mut Progress,
+    report: &mut Report<'_, S, C>,
+) -> Result<(), Failure> {
     let reported = play(site, READINESS, progress, report).await?;
     progress.findings = readiness::findings(&reported)?;
     for finding in progress.findings.iter().filter(|finding| !finding.ok) {

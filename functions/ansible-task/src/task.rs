@@ -188,6 +188,7 @@ pub(crate) async fn conclude<S: RunStore, C: Clock>(
         message,
         recap: progress.recap,
         readiness: progress.findings,
+        smokes: progress.smokes,
         key_version: progress.key_version,
         evidence: Some(report.evidence()),
         finished_at: report.now(),

@@ -14,6 +14,9 @@ pub struct Tempo {
     pub boot_limit: Duration,
     /// How long a refused key is waited for: sshd answers before cloud-init has made the user.
     pub denied_limit: Duration,
+    /// The same two for a node that is only looked at: it has booted long ago.
+    pub look_limit: Duration,
+    pub look_denied_limit: Duration,
     /// How often the run record is asked whether to stop.
     pub stop_gap: Duration,
     /// How often the events of a playbook are read.
@@ -38,6 +41,9 @@ impl Default for Tempo {
             login_limit: secs(20),
             boot_limit: secs(300),
             denied_limit: secs(90),
+            // sshd's penalty for one login that failed is 5 s, and what was told of it once may pass.
+            look_limit: secs(60),
+            look_denied_limit: secs(20),
             stop_gap: secs(5),
             events_gap: Duration::from_millis(500),
             report_gap: secs(2),

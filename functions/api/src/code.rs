@@ -58,6 +58,8 @@ codes! {
     OrphanChanged = "orphan_changed", 409, "The orphan is not what was reported any more.";
     ProviderRefused = "provider_refused", 409, "The provider refused to do it.";
     NodeNotConfigurable = "node_not_configurable", 409, "The node has no server that could be configured.";
+    NodeNotCheckable = "node_not_checkable", 409, "The node has not been configured to its end.";
+    NodeNotReady = "node_not_ready", 409, "The node is not ready for this.";
     NotCancellable = "not_cancellable", 409, "The job cannot be cancelled.";
     EditConflict = "edit_conflict", 409, "The record was changed by somebody else meanwhile.";
     RotationOpen = "rotation_open", 409, "A rotation of the connection's key is open.";

@@ -3,11 +3,14 @@
 pub mod acceptance;
 pub mod body;
 mod cap;
+pub mod check;
 pub mod configure;
 pub mod create;
 pub mod labels;
 pub mod release;
+pub mod smokes;
 pub mod view;
+mod work;
 
 use axum::{
     Json,
@@ -34,6 +37,8 @@ pub fn routes<P: Ports>() -> OpenApiRouter<Shared<P>> {
         .routes(routes!(list_nodes, create::create_node))
         .routes(routes!(get_node, labels::patch_node, release::release_node))
         .routes(routes!(configure::configure_node))
+        .routes(routes!(check::check_node))
+        .routes(routes!(smokes::smoke_node))
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]

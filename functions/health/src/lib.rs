@@ -1,5 +1,5 @@
-//! The schedule's function: the sweep every minute, the checks of connections and for orphans
-//! every five.
+//! The schedule's function: the sweep every minute, the checks of connections, for orphans and of
+//! nodes every five.
 //!
 //! Must not: make provider calls in the sweep.
 
@@ -17,6 +17,7 @@ use nodeyard_engine::{
     secrets::Secrets,
     store::{ApiStore, JobStore, StoreError},
     sweep,
+    watch::{Reach, Watch},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -32,7 +33,7 @@ const CHECKING_SECS: i64 = 25;
 pub enum Task {
     /// Send the wakes that are overdue.
     Sweep,
-    /// Check every connection by live calls, then look for orphans.
+    /// Check every connection by live calls, look for orphans, then at nodes.
     Check,
 }
 
@@ -64,6 +65,10 @@ pub struct Report {
     pub orphans: usize,
     /// How many of them are on their way out.
     pub removed: usize,
+    /// Nodes that were looked at.
+    pub nodes: usize,
+    /// Checks of nodes that were opened.
+    pub node_checks: usize,
     /// Events sent that were left in the outbox.
     pub events: usize,
     /// Jobs whose evidence was signed that had been left unsigned.
@@ -80,24 +85,26 @@ pub enum HealthError {
 }
 
 /// The ports the schedule's work needs.
-pub struct Health<S, Q, P, X, E, C> {
+pub struct Health<S, Q, P, X, E, R, C> {
     pub store: S,
     pub queue: Q,
     pub provider: P,
     pub secrets: X,
     pub events: E,
+    pub reach: R,
     pub clock: C,
     /// The value of our deployment label.
     pub deployment: String,
 }
 
-impl<S, Q, P, X, E, C> Health<S, Q, P, X, E, C>
+impl<S, Q, P, X, E, R, C> Health<S, Q, P, X, E, R, C>
 where
     S: JobStore + ApiStore + OrphanStore + Outbox,
     Q: WakeQueue,
     P: Provider + ProviderCheck + Inventory,
     X: Secrets,
     E: Events,
+    R: Reach,
     C: Clock,
 {
     /// # Errors
@@ -115,8 +122,26 @@ where
                 // Connections first: one whose token is of another project is not listed.
                 let report = self.check_connections().await?;
                 let checked = self.orphan_check().run().await?;
-                Ok(Report { orphans: checked.found, removed: checked.removed, ..report })
+                let watched = self.watch().run().await?;
+                Ok(Report {
+                    orphans: checked.found,
+                    removed: checked.removed,
+                    nodes: watched.nodes,
+                    node_checks: watched.checks,
+                    ..report
+                })
             }
+        }
+    }
+
+    fn watch(&self) -> Watch<'_, S, Q, P, R, C> {
+        Watch {
+            store: &self.store,
+            queue: &self.queue,
+            provider: &self.provider,
+            reach: &self.reach,
+            clock: &self.clock,
+            deployment: &self.deployment,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use nodeyard_adapters::{
     aws, clock, config, dynamo::DynamoStore, eventbridge::EventBridge, hetzner::HetznerProvider,
-    secrets::SecretsManager, sqs::SqsQueue, telemetry,
+    reach, secrets::SecretsManager, sqs::SqsQueue, telemetry,
 };
 use nodeyard_health::{Health, Request};
 use serde_json::Value;
@@ -23,6 +23,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         provider: provider.with_drift_alarm(),
         secrets: secrets().signing_with(&aws, &config.evidence_key),
         events: EventBridge::new(&aws, &config.event_bus),
+        reach: reach::SshPort { tried: config.tries_ssh_ports },
         clock: clock::WallClock,
         deployment: config.shared.deployment,
     };

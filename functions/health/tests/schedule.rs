@@ -21,13 +21,21 @@ use nodeyard_testkit::{
     events::MemoryEvents,
     provider::MemoryProvider,
     queue::MemoryQueue,
+    reach::MemoryReach,
     secrets::MemorySecrets,
     store::MemoryStore,
     world::{DEPLOYMENT, World, name},
 };
 
-type SimulatedHealth =
-    Health<MemoryStore, MemoryQueue, MemoryProvider, MemorySecrets, MemoryEvents, SimulatedClock>;
+type SimulatedHealth = Health<
+    MemoryStore,
+    MemoryQueue,
+    MemoryProvider,
+    MemorySecrets,
+    MemoryEvents,
+    MemoryReach,
+    SimulatedClock,
+>;
 
 fn health(world: &World) -> SimulatedHealth {
     Health {
@@ -36,6 +44,7 @@ fn health(world: &World) -> SimulatedHealth {
         provider: world.provider.clone(),
         secrets: world.secrets.clone(),
         events: world.events.clone(),
+        reach: MemoryReach::default(),
         clock: world.clock.clone(),
         deployment: DEPLOYMENT.to_owned(),
     }

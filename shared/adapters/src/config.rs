@@ -76,6 +76,8 @@ pub struct HealthConfig {
     pub event_bus: String,
     /// The key that signs evidence: its id, ARN or alias at the key service.
     pub evidence_key: String,
+    /// Whether nodes' SSH ports can be tried from where the function runs.
+    pub tries_ssh_ports: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,6 +167,7 @@ impl HealthConfig {
             hetzner_endpoint: hetzner_endpoint(&mut environment),
             event_bus: event_bus(&mut environment),
             evidence_key: evidence_key(&mut environment),
+            tries_ssh_ports: environment.is_on("NODEYARD_TRY_SSH_PORTS", true),
         };
         environment.finish(config)
     }
@@ -272,6 +275,11 @@ mod tests {
             ("NODEYARD_EVENT_BUS", "nodeyard-main"),
             ("NODEYARD_EVIDENCE_KEY", "key-1"),
         ]));
-        assert_eq!(HealthConfig::parse(given).unwrap().event_bus, "nodeyard-main");
+        let config = HealthConfig::parse(given.clone()).unwrap();
+        assert_eq!((config.event_bus.as_str(), config.tries_ssh_ports), ("nodeyard-main", true));
+        given.extend(pairs(&[("NODEYARD_TRY_SSH_PORTS", "false")]));
+        assert!(!HealthConfig::parse(given.clone()).unwrap().tries_ssh_ports);
+        given.extend(pairs(&[("NODEYARD_TRY_SSH_PORTS", "yes")]));
+        assert_eq!(HealthConfig::parse(given).unwrap_err().problems.len(), 1);
     }
 }

@@ -15,6 +15,7 @@ pub mod hetzner;
 pub mod jwt;
 #[cfg(debug_assertions)]
 mod planted;
+pub mod reach;
 pub mod secrets;
 pub mod sqs;
 pub mod telemetry;

@@ -15,6 +15,8 @@ use crate::{
 /// How long forward work may take when the caller does not say, per kind, in seconds.
 pub const CONFIGURE_DEADLINE_SECS: i64 = 30 * 60;
 pub const RELEASE_DEADLINE_SECS: i64 = 30 * 60;
+pub const CHECK_DEADLINE_SECS: i64 = 10 * 60;
+pub const SMOKE_DEADLINE_SECS: i64 = 20 * 60;
 /// A rotation waits for the configuring of all nodes, some at a time.
 pub const ROTATION_DEADLINE_SECS: i64 = 6 * 3600;
 
@@ -45,6 +47,7 @@ pub fn provision(
     let node = Node {
         id: node_id,
         status: NodeStatus::Acquiring,
+        status_since: Some(now),
         server_name: job.server_name.clone(),
         labels: spec.labels.clone(),
         spec,
@@ -76,7 +79,9 @@ pub fn on_node(
 ) -> Job {
     let deadline_secs = match kind {
         JobKind::NodeRelease => RELEASE_DEADLINE_SECS,
-        _ => CONFIGURE_DEADLINE_SECS,
+        JobKind::NodeCheck => CHECK_DEADLINE_SECS,
+        JobKind::NodeSmoke => SMOKE_DEADLINE_SECS,
+        JobKind::NodeProvision | JobKind::NodeConfigure => CONFIGURE_DEADLINE_SECS,
     };
     let mut job = Job::new(
         job_id,

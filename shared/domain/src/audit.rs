@@ -67,6 +67,10 @@ words! {
         /// Asked for by a caller, or opened by the sweep for what was left behind.
         NodeRelease = "node.release",
         NodeConfigure = "node.configure",
+        /// Asked for by a caller, or opened by the schedule for a node that looks otherwise than its
+        /// record.
+        NodeCheck = "node.check",
+        NodeSmoke = "node.smoke",
         NodeLabels = "node.labels",
         JobCancel = "job.cancel",
         /// A first token for a connection. A refusal that came before the connection was looked at
@@ -279,7 +283,7 @@ mod tests {
         let lines = |words: Vec<&str>| words.join(" ");
         assert_eq!(
             lines(Action::ALL.iter().map(|action| action.as_str()).collect()),
-            "node.create node.release node.configure node.labels job.cancel provider.connect \
+            "node.create node.release node.configure node.check node.smoke node.labels job.cancel provider.connect \
              provider.rotate provider.rotate_key provider.destroy_key provider.check \
              provider.disconnect token.create \
              token.delete orphan.remove orphan.confirm bootstrap.use node.read job.read \

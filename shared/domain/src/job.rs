@@ -14,7 +14,7 @@ use crate::{
     node::{RunRef, Server},
     pace::CallClass,
     placement::{Refusal, Rung},
-    run::Recap,
+    run::{Purpose, Recap},
     wake,
 };
 
@@ -23,11 +23,29 @@ use crate::{
 pub enum JobKind {
     NodeProvision,
     NodeConfigure,
+    NodeCheck,
+    NodeSmoke,
     NodeRelease,
 }
 
 impl JobKind {
-    pub const ALL: &[JobKind] = &[Self::NodeProvision, Self::NodeConfigure, Self::NodeRelease];
+    pub const ALL: &[JobKind] = &[
+        Self::NodeProvision,
+        Self::NodeConfigure,
+        Self::NodeCheck,
+        Self::NodeSmoke,
+        Self::NodeRelease,
+    ];
+
+    /// Work that leaves the node as it is, and its server in any case.
+    pub fn only_looks(self) -> bool {
+        matches!(self, Self::NodeCheck | Self::NodeSmoke)
+    }
+
+    /// Work that never makes or removes a server.
+    pub fn keeps_server(self) -> bool {
+        self == Self::NodeConfigure || self.only_looks()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -311,6 +329,9 @@ pub struct Job {
     pub earlier_run: Option<RunRef>,
     #[serde(default)]
     pub keep_on_failure: bool,
+    /// A smoke leaves the sites it makes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_sites: bool,
     /// The server is to be in a spread placement group.
     #[serde(default)]
     pub spread: bool,
@@ -352,7 +373,10 @@ impl Job {
     ) -> Self {
         let (step, effect) = match kind {
             JobKind::NodeProvision => (Step::EnsureKey, Effect::EnsureKey),
-            JobKind::NodeConfigure | JobKind::NodeRelease => (Step::TakeNode, Effect::TakeNode),
+            JobKind::NodeConfigure
+            | JobKind::NodeCheck
+            | JobKind::NodeSmoke
+            | JobKind::NodeRelease => (Step::TakeNode, Effect::TakeNode),
         };
         Self {
             id,
@@ -388,6 +412,7 @@ impl Job {
             run: None,
             earlier_run: None,
             keep_on_failure: false,
+            keep_sites: false,
             spread: false,
             placement_group: None,
             turned_away: 0,
@@ -399,6 +424,17 @@ impl Job {
             created_at: now,
             updated_at: now,
             finished_at: None,
+        }
+    }
+
+    /// What its runs are for.
+    pub fn purpose(&self) -> Purpose {
+        match self.kind {
+            JobKind::NodeProvision | JobKind::NodeConfigure | JobKind::NodeRelease => {
+                Purpose::Configure
+            }
+            JobKind::NodeCheck => Purpose::Check,
+            JobKind::NodeSmoke => Purpose::Smoke { keep: self.keep_sites },
         }
     }
 

@@ -91,6 +91,9 @@ pub struct Server {
 pub struct Node {
     pub id: NodeId,
     pub status: NodeStatus,
+    /// When it came to be of this status; absent on records of an older release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_since: Option<Timestamp>,
     pub spec: NodeSpec,
     /// The one name its server has, for all attempts.
     pub server_name: String,
@@ -139,6 +142,9 @@ impl Node {
     /// Takes a status on. Each time that something is left behind, the next release comes later:
     /// 5 minutes, doubling to 6 hours.
     pub fn enter(&mut self, status: NodeStatus, now: Timestamp) {
+        if self.status != status {
+            self.status_since = Some(now);
+        }
         self.status = status;
         self.release_at = None;
         if status == NodeStatus::CleanupPending {

@@ -23,6 +23,42 @@ pub enum ReadinessCode {
 }
 
 impl ReadinessCode {
+    pub const ALL: &[ReadinessCode] = &[
+        Self::AcquisitionInProgress,
+        Self::ProviderServerMissing,
+        Self::ProviderServerOff,
+        Self::SshUnreachable,
+        Self::SshAuthFailed,
+        Self::HostKeyMismatch,
+        Self::SudoUnavailable,
+        Self::BootUnfinished,
+        Self::RuntimeMissing,
+        Self::ServiceDown,
+        Self::FirewallInactive,
+        Self::DiskLow,
+        Self::ClockSkewed,
+        Self::RebootRequired,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AcquisitionInProgress => "acquisition_in_progress",
+            Self::ProviderServerMissing => "provider_server_missing",
+            Self::ProviderServerOff => "provider_server_off",
+            Self::SshUnreachable => "ssh_unreachable",
+            Self::SshAuthFailed => "ssh_auth_failed",
+            Self::HostKeyMismatch => "host_key_mismatch",
+            Self::SudoUnavailable => "sudo_unavailable",
+            Self::BootUnfinished => "boot_unfinished",
+            Self::RuntimeMissing => "runtime_missing",
+            Self::ServiceDown => "service_down",
+            Self::FirewallInactive => "firewall_inactive",
+            Self::DiskLow => "disk_low",
+            Self::ClockSkewed => "clock_skewed",
+            Self::RebootRequired => "reboot_required",
+        }
+    }
+
     /// What the operator can do about a failed probe.
     pub fn guidance(self) -> &'static str {
         match self {
@@ -64,6 +100,13 @@ pub fn is_ready(findings: &[Finding]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn codes_are_called_what_they_are_written_as() {
+        for code in ReadinessCode::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+        }
+    }
 
     #[test]
     fn nothing_probed_is_not_ready_and_warnings_do_not_count() {

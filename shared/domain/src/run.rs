@@ -51,6 +51,9 @@ pub struct RunResult {
     pub recap: Recap,
     #[serde(default)]
     pub readiness: Vec<Finding>,
+    /// Of a smoke: its steps in order, those that were come to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub smokes: Vec<SmokeStep>,
     /// The version of the managed key that the node lets in alone, proved by a login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_version: Option<u32>,
@@ -60,11 +63,51 @@ pub struct RunResult {
     pub finished_at: Timestamp,
 }
 
+/// What a run is for, from which follows what it does on the node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Set the node up with its profile, then probe it.
+    #[default]
+    Configure,
+    /// Probe the node and change nothing.
+    Check,
+    /// Probe the node, then do on it what platforms buy it for.
+    Smoke {
+        /// Leave the sites it made.
+        keep: bool,
+    },
+}
+
+impl Purpose {
+    fn is_configure(&self) -> bool {
+        *self == Self::Configure
+    }
+}
+
+/// One step of a smoke, as the node was found to do it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SmokeStep {
+    pub suite: String,
+    pub step: String,
+    pub ok: bool,
+    /// How long it took.
+    pub millis: u64,
+    /// What was done, without secrets.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub command: String,
+    /// What came of it, where it matters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
 /// What the container task needs, nothing secret, and how far it came.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     pub job_id: JobId,
     pub number: u32,
+    #[serde(default, skip_serializing_if = "Purpose::is_configure")]
+    pub purpose: Purpose,
     pub node_id: NodeId,
     pub connection: ConnectionName,
     pub server_id: u64,
@@ -98,6 +141,7 @@ impl Run {
         Self {
             job_id,
             number,
+            purpose: Purpose::Configure,
             node_id: node.id.clone(),
             connection: node.spec.connection.clone(),
             server_id: server.map_or(0, |server| server.id),

@@ -27,7 +27,7 @@ pub const MAX_LABELS: usize = 32;
 pub const MAX_PROFILE_CHARS: usize = 32;
 
 /// Playbooks that every run has; a profile of such a name could not be told from them.
-const PLAYBOOKS_OF_EVERY_RUN: &[&str] = &["boot", "readiness"];
+const PLAYBOOKS_OF_EVERY_RUN: &[&str] = &["boot", "readiness", "smokes"];
 
 /// The name of what a node is configured with: a playbook below `playbooks/profiles`. That there is
 /// one is known where they are: at the API, which holds their list, and in the container task.
@@ -38,7 +38,7 @@ pub struct Profile(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a profile's name has 1 to {MAX_PROFILE_CHARS} lowercase letters, digits and inner hyphens and \
-     begins with a letter; it is not boot or readiness"
+     begins with a letter; it is not boot, readiness or smokes"
 )]
 pub struct InvalidProfile;
 

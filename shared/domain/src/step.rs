@@ -25,9 +25,10 @@
 //! | any | refused for now, or no answer | the same step, later |
 //! | any | anything else | the same step, at the time it had |
 //!
-//! The job types: [`provision`], [`configure`], [`release`].
+//! The job types: [`provision`], [`configure`] (with `node_smoke`), [`check`], [`release`].
 
 pub mod acquire;
+pub mod check;
 pub mod configure;
 mod policy;
 pub mod provision;
@@ -143,7 +144,10 @@ fn advance(next: &mut Transition<'_>, outcome: Outcome) {
     match next.job.step {
         Step::TakeNode => match next.job.kind {
             JobKind::NodeRelease => release::take_node(next, outcome),
-            JobKind::NodeProvision | JobKind::NodeConfigure => configure::take_node(next, outcome),
+            JobKind::NodeCheck => check::take_node(next, outcome),
+            JobKind::NodeProvision | JobKind::NodeConfigure | JobKind::NodeSmoke => {
+                configure::take_node(next, outcome);
+            }
         },
         Step::EnsureKey => acquire::ensure_key(next, outcome),
         Step::EnsureGroup => acquire::ensure_group(next, outcome),
@@ -151,6 +155,9 @@ fn advance(next: &mut Transition<'_>, outcome: Outcome) {
         Step::FindServer => acquire::find_server(next, outcome),
         Step::StartRun => running::start_run(next, outcome),
         Step::AwaitServer => running::await_server(next, outcome),
+        Step::FetchServer if next.job.kind == JobKind::NodeCheck => {
+            check::fetch_server(next, outcome);
+        }
         Step::FetchServer => running::fetch_server(next, outcome),
         Step::AwaitRun => running::await_run(next, outcome),
         Step::StopRun => removal::stop_run(next, outcome),

@@ -333,6 +333,7 @@ where
         let run = Run {
             job_id: job.id.clone(),
             number,
+            purpose: job.purpose(),
             node_id: node.id.clone(),
             connection: job.connection.clone(),
             server_id: server.id,

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod admit;
+mod budget;
 pub mod check;
 pub mod driver;
 mod effect;
@@ -21,6 +22,7 @@ pub mod runner;
 pub mod secrets;
 pub mod store;
 pub mod sweep;
+pub mod watch;
 
 pub use driver::{Driver, Handled};
 

@@ -4,7 +4,6 @@
 //! Must not: delete a server by itself (it is given back to its node, whose release proves,
 //! deletes and confirms), or touch what lacks our deployment's label.
 
-mod budget;
 mod check;
 mod groups;
 mod remove;

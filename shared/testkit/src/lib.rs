@@ -16,6 +16,7 @@ pub mod outbox;
 pub mod pause;
 pub mod provider;
 pub mod queue;
+pub mod reach;
 pub mod runner;
 pub mod secrets;
 pub mod signer;

@@ -158,6 +158,8 @@ fn job_as_it_decides(job: &Job, view: View, state: &mut impl Hasher) {
         // One version in the whole model.
         key_version: _,
         keep_on_failure,
+        // Only the run reads it.
+        keep_sites: _,
         spread,
         placement_group,
         turned_away,
@@ -196,6 +198,7 @@ fn node_as_it_decides(node: &Node, state: &mut impl Hasher) {
         price: _,
         readiness: _,
         checked_at: _,
+        status_since: _,
         labels: _,
         open_job,
         queued_release,

@@ -39,6 +39,7 @@ impl RunAt {
 
 pub fn result(ok: bool) -> RunResult {
     RunResult {
+        smokes: Vec::new(),
         code: (!ok).then_some(Code::AnsibleHostFailed),
         message: String::new(),
         recap: Recap::default(),

@@ -146,6 +146,8 @@ impl Machine {
             login_limit: Duration::from_secs(20),
             boot_limit: Duration::from_secs(60),
             denied_limit: Duration::from_secs(60),
+            look_limit: millis(400),
+            look_denied_limit: millis(200),
             stop_gap: millis(5),
             events_gap: millis(5),
             report_gap: millis(10),

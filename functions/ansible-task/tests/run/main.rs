@@ -6,6 +6,7 @@ mod ends;
 mod failures;
 mod host_keys;
 mod key_versions;
+mod looks;
 mod machine;
 mod memory;
 mod secrets;

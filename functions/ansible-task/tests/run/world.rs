@@ -67,6 +67,7 @@ impl World {
     pub fn new(pins: HostPins) -> Self {
         let now = Timestamp::now();
         let run = Run {
+            purpose: Default::default(),
             job_id: JobId::from_bits(0xa),
             number: 1,
             node_id: NodeId::from_bits(0xb),

@@ -22,6 +22,8 @@ const ROUTES: &[(&str, &str, Action, ResourceKind)] = &[
     ("PATCH", "/nodes/{id}", Action::NodeLabels, ResourceKind::Node),
     ("DELETE", "/nodes/{id}", Action::NodeRelease, ResourceKind::Node),
     ("POST", "/nodes/{id}/configure", Action::NodeConfigure, ResourceKind::Node),
+    ("POST", "/nodes/{id}/check", Action::NodeCheck, ResourceKind::Node),
+    ("POST", "/nodes/{id}/smokes", Action::NodeSmoke, ResourceKind::Node),
     ("GET", "/jobs", Action::JobRead, ResourceKind::Job),
     ("GET", "/jobs/{id}", Action::JobRead, ResourceKind::Job),
     ("GET", "/jobs/{id}/timeline", Action::JobRead, ResourceKind::Job),

@@ -5,18 +5,15 @@ use axum::{
     response::Response,
 };
 use nodeyard_domain::{
-    acceptance,
-    audit::{Action, Outcome},
-    id::JobId,
+    audit::Action,
     job::JobKind,
     node::{Node, NodeStatus},
 };
-use nodeyard_engine::store::Acceptance;
 use serde::Deserialize;
 
 use super::{
-    acceptance::{Offer, accepted},
     view::Accepted,
+    work::{Request, Work},
 };
 use crate::{
     app::{Ports, Shared},
@@ -27,6 +24,9 @@ use crate::{
     problem::Problem,
     request::Origin,
 };
+
+const WORK: Work =
+    Work { word: "configure", kind: JobKind::NodeConfigure, action: Action::NodeConfigure, admit };
 
 /// The body has no fields yet; it may be left out.
 #[derive(Debug, Deserialize)]
@@ -55,48 +55,15 @@ pub async fn configure_node<P: Ports>(
     OptionalJsonBody(body): OptionalJsonBody,
 ) -> Result<Response, Problem> {
     let Configure {} = parse(&body)?;
-    let node = app.visible_node(&caller, &id).await?;
-    let record = key.record(&caller.token.id, &format!("POST /nodes/{id}/configure"), &body);
-    if let Some(first) = app.replay(record.as_ref()).await? {
-        return Ok(accepted(&first.job, &first.node));
-    }
-    admit(&node)?;
-    let job = acceptance::on_node(
-        JobId::from_bits(app.random()?),
-        JobKind::NodeConfigure,
-        &node,
-        caller.actor(),
-        origin.traceparent.clone(),
-        app.now(),
-    );
-    let audit = app.audit(&caller, &origin, Action::NodeConfigure, &node.id, Outcome::Accepted);
-    let work = Acceptance { job, new_node: None, may_queue: false, idempotency: record, audit };
-    match app.offer(work).await? {
-        Offer::Taken(loaded) => Ok(accepted(&loaded.job, &loaded.node)),
-        Offer::Busy(open) => Err(busy(open.as_ref())),
-    }
+    let request = Request { caller: &caller, origin: &origin, key: &key, body: &body };
+    WORK.accept(&app, &id, request, |_| {}).await
 }
 
 fn admit(node: &Node) -> Result<(), Problem> {
-    if node.open_job.is_some() {
-        return Err(busy(node.open_job.as_ref()));
-    }
-    if node.status.is_gone() {
-        let detail = format!("The node is {}.", node.status.as_str());
-        return Err(Problem::new(ApiCode::NodeGone, detail));
-    }
     let leaving = matches!(node.status, NodeStatus::Releasing | NodeStatus::CleanupPending);
     if node.server.is_none() || leaving {
         let detail = "The node has no server, or its server is being removed.";
         return Err(Problem::new(ApiCode::NodeNotConfigurable, detail));
     }
     Ok(())
-}
-
-fn busy(open: Option<&JobId>) -> Problem {
-    let problem = Problem::new(ApiCode::NodeBusy, "Another job is open on the node.");
-    match open {
-        Some(job) => problem.guided(format!("Wait for /jobs/{job}, or cancel it.")),
-        None => problem,
-    }
 }

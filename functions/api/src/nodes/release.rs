@@ -97,7 +97,7 @@ impl<P: Ports> Release<'_, P> {
                 let audit = self.audit(Action::NodeRelease, &node.id);
                 Ok(self.cancel(&open.id, audit).await?.then_some(open.id))
             }
-            JobKind::NodeConfigure => {
+            JobKind::NodeConfigure | JobKind::NodeCheck | JobKind::NodeSmoke => {
                 let release = match &node.queued_release {
                     Some(release) => Some(release.clone()),
                     None => self.accept(node).await?,

@@ -110,6 +110,9 @@ impl From<&Price> for PriceView {
 #[schema(as = Readiness)]
 pub struct ReadinessView {
     ready: bool,
+    /// Since when the node has the status it has.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
     /// When the probes last ran.
     #[schema(value_type = Option<String>, format = DateTime)]
     checked_at: Option<Timestamp>,
@@ -203,6 +206,7 @@ fn readiness(node: &Node) -> ReadinessView {
     }
     ReadinessView {
         ready: node.status == NodeStatus::Ready && is_ready(&node.readiness),
+        since: node.status_since,
         checked_at: node.checked_at,
         findings,
     }

@@ -17,6 +17,7 @@ mod nodes_configure;
 mod nodes_create;
 mod nodes_delete;
 mod nodes_get;
+mod nodes_look;
 mod nodes_patch;
 mod openapi;
 mod orphans;

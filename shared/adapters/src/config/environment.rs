@@ -49,6 +49,19 @@ impl Environment {
         value.trim_end_matches('/').to_owned()
     }
 
+    /// `true` or `false`.
+    pub(super) fn is_on(&mut self, name: &str, default: bool) -> bool {
+        match self.optional(name).as_deref() {
+            None => default,
+            Some("true") => true,
+            Some("false") => false,
+            Some(other) => {
+                self.problems.push(format!("{name} is neither true nor false: {other}"));
+                default
+            }
+        }
+    }
+
     /// A list separated by commas; absent is empty.
     pub(super) fn list(&mut self, name: &str) -> Vec<String> {
         let value = self.optional(name).unwrap_or_default();

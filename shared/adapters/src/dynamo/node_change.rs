@@ -92,10 +92,12 @@ pub(super) fn hide(write: Write) -> Write {
 fn set_status(write: Write, after: &Node, now: Timestamp) -> Result<Write, StoreError> {
     let key = Key::node(&after.id);
     let release_at = after.release_at.as_ref().map(|at| value(&key, at)).transpose()?;
+    let since = after.status_since.as_ref().map(|at| value(&key, at)).transpose()?;
     let expiry = after.status.is_gone().then(|| number(child_expiry(now)));
     Ok(write
         .set("status", text(after.status.as_str()))
         .set("cleanup_tries", number(after.cleanup_tries))
+        .set_or_remove("status_since", since)
         .set_or_remove("release_at", release_at)
         .set_or_remove("expires_at", expiry))
 }

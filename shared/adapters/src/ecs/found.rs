@@ -80,6 +80,7 @@ mod tests {
 
     fn run(number: u32) -> Run {
         Run {
+            purpose: Default::default(),
             job_id: JobId::from_bits(1),
             number,
             node_id: NodeId::from_bits(2),

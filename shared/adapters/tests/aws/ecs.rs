@@ -25,6 +25,7 @@ fn runner(answers: &Answers) -> EcsRunner {
 
 fn run(task: Option<&str>) -> Run {
     Run {
+        purpose: Default::default(),
         job_id: JobId::from_bits(1),
         number: 2,
         node_id: NodeId::from_bits(2),

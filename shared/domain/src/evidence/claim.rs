@@ -7,6 +7,7 @@
 //! | acquisition | `acquire_server` | the node has a server that is proved ours | held |
 //! | run | `run_playbooks` | every playbook succeeds; with the digest of the playbooks | held, or failed with its code |
 //! | run | `probe.<readiness code>` | the probe passes; warnings are not claimed | held, or failed |
+//! | run | `smoke.<suite>.<step>` | the node does it; each step of the list, come to or not | held, or failed |
 //! | removal | `remove_server` | nothing of the node is left at the provider | held, or failed |
 //! | end | `end_job` | a job of this kind and profile succeeds | held, failed with its code, or cancelled |
 //!
@@ -18,7 +19,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Hash,
@@ -30,6 +31,7 @@ use crate::{
     node::NodeStatus,
     readiness::ReadinessCode,
     run::RunResult,
+    smoke::{self, SmokeName},
     spec::Profile,
 };
 
@@ -50,6 +52,7 @@ pub enum ClaimedStep {
     AcquireServer,
     RunPlaybooks,
     Probe(ReadinessCode),
+    Smoke(SmokeName),
     RemoveServer,
     EndJob,
 }
@@ -59,16 +62,15 @@ pub enum ClaimedStep {
 pub struct NoClaim;
 
 const PROBE: &str = "probe.";
+const SMOKE: &str = "smoke.";
 
 impl From<ClaimedStep> for String {
     fn from(step: ClaimedStep) -> String {
         match step {
             ClaimedStep::AcquireServer => "acquire_server".to_owned(),
             ClaimedStep::RunPlaybooks => "run_playbooks".to_owned(),
-            ClaimedStep::Probe(code) => {
-                let word = serde_json::to_value(code).unwrap_or_default();
-                format!("{PROBE}{}", word.as_str().unwrap_or_default())
-            }
+            ClaimedStep::Probe(code) => format!("{PROBE}{}", code.as_str()),
+            ClaimedStep::Smoke(name) => format!("{SMOKE}{}.{}", name.suite(), name.step()),
             ClaimedStep::RemoveServer => "remove_server".to_owned(),
             ClaimedStep::EndJob => "end_job".to_owned(),
         }
@@ -85,9 +87,14 @@ impl TryFrom<String> for ClaimedStep {
             "remove_server" => Ok(Self::RemoveServer),
             "end_job" => Ok(Self::EndJob),
             other => {
-                let code = other.strip_prefix(PROBE).ok_or(NoClaim)?;
-                let code = serde_json::from_value(Value::from(code)).map_err(|_| NoClaim)?;
-                Ok(Self::Probe(code))
+                if let Some((suite, step)) =
+                    other.strip_prefix(SMOKE).and_then(|name| name.split_once('.'))
+                {
+                    return smoke::named(suite, step).map(Self::Smoke).ok_or(NoClaim);
+                }
+                let word = other.strip_prefix(PROBE).ok_or(NoClaim)?;
+                let code = ReadinessCode::ALL.iter().find(|code| code.as_str() == word);
+                code.copied().map(Self::Probe).ok_or(NoClaim)
             }
         }
     }
@@ -143,6 +150,15 @@ pub(super) fn of_run(result: &RunResult) -> Vec<Claim> {
         }
     }
     claims.extend(probes.into_values());
+    if !result.smokes.is_empty() {
+        claims.extend(smoke::wanted(&result.smokes).map(|name| {
+            Claim::new(
+                ClaimedStep::Smoke(name),
+                "the node does it",
+                smoke::is_held(name, &result.smokes),
+            )
+        }));
+    }
     claims
 }
 
@@ -202,6 +218,7 @@ mod tests {
             ClaimedStep::AcquireServer,
             ClaimedStep::RunPlaybooks,
             ClaimedStep::Probe(ReadinessCode::DiskLow),
+            ClaimedStep::Smoke(smoke::names().last().unwrap()),
             ClaimedStep::RemoveServer,
             ClaimedStep::EndJob,
         ];
@@ -209,7 +226,16 @@ mod tests {
             assert_eq!(ClaimedStep::try_from(String::from(step)), Ok(step));
         }
         assert_eq!(String::from(steps[2]), "probe.disk_low");
-        for wrong in ["", "probe", "probe.", "probe.mood", "poll", "END_JOB"] {
+        for wrong in [
+            "",
+            "probe",
+            "probe.",
+            "probe.mood",
+            "smoke.site",
+            "smoke.site.mood",
+            "poll",
+            "END_JOB",
+        ] {
             assert_eq!(ClaimedStep::try_from(wrong.to_owned()), Err(NoClaim), "{wrong}");
         }
     }

@@ -16,7 +16,7 @@ use crate::{
     id::{JobId, NodeId},
     job::{Effect, JobKind, JobState, ParkReason, Phase, Step},
     readiness::ReadinessCode,
-    run::Recap,
+    run::{Recap, SmokeStep},
     spec::Profile,
 };
 
@@ -110,6 +110,17 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         detail: String,
     },
+    Smoked {
+        run: u32,
+        suite: String,
+        step: String,
+        ok: bool,
+        millis: u64,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        command: String,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        detail: String,
+    },
     RunTaken {
         run: u32,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -181,6 +192,20 @@ impl Fact {
         }
     }
 
+    /// A step of a smoke, its texts cut.
+    pub fn smoked(run: u32, step: &SmokeStep) -> Self {
+        let SmokeStep { suite, step, ok, millis, command, detail } = step;
+        Self::Smoked {
+            run,
+            suite: cut(suite),
+            step: cut(step),
+            ok: *ok,
+            millis: *millis,
+            command: cut(command),
+            detail: cut(detail),
+        }
+    }
+
     /// How a run ended, its text cut.
     pub fn run_ended(code: Option<Code>, message: &str) -> Self {
         Self::RunEnded { code, message: Some(cut(message)).filter(|text| !text.is_empty()) }
@@ -197,7 +222,7 @@ impl Fact {
             Self::Decided(decided) if decided.state.is_terminal() => Room::Always,
             Self::Decided(decided) if decided.from != decided.to => Room::Kept,
             Self::TaskEnded { status, .. } if status == "failed" => Room::Kept,
-            Self::Probed { .. } | Self::PlaybookEnded { .. } => Room::Kept,
+            Self::Probed { .. } | Self::Smoked { .. } | Self::PlaybookEnded { .. } => Room::Kept,
             Self::Called(_) | Self::Decided(_) | Self::TaskEnded { .. } => Room::Ordinary,
         }
     }

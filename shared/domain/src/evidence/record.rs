@@ -113,6 +113,9 @@ impl Recorder<'_> {
                         detail: cut(&finding.detail),
                     });
                 }
+                for step in &result.smokes {
+                    self.add(Fact::smoked(number, step));
+                }
                 self.claim(Subject::Run, claim::of_run(result));
             }
             Outcome::RunLost { .. } => {
@@ -130,7 +133,7 @@ impl Recorder<'_> {
             self.claim(Subject::Run, Vec::new());
         }
         let status = self.decision.node.status.unwrap_or(node.status);
-        if after.kind != JobKind::NodeConfigure
+        if !after.kind.keeps_server()
             && let Some(claims) = claim::of_removal(status)
         {
             self.claim(Subject::Removal, claims);

@@ -1,9 +1,12 @@
-//! `node_configure`: take the node → run → ready. The server stays, whatever happens.
+//! `node_configure` and `node_smoke`: take the node → run → ready. The server stays, whatever
+//! happens.
 //!
 //! ```text
 //! take_node (→ stop_run of an earlier job's) → start_run → await_run → ready
 //! on failure or cancel:  stop_run → failed or cancelled, node not_ready
 //! ```
+//!
+//! A smoke changes the node's status only where its run has found the node not ready.
 //!
 //! | step | observation | then |
 //! | --- | --- | --- |
@@ -28,7 +31,9 @@ pub(super) fn take_node(next: &mut Transition<'_>, outcome: Outcome) {
             if next.job.server.is_none() {
                 return next.fail(Code::ProviderServerGone, "the node has no server on record");
             }
-            next.node.status = Some(NodeStatus::Configuring);
+            if !next.job.kind.only_looks() {
+                next.node.status = Some(NodeStatus::Configuring);
+            }
             match &next.job.earlier_run {
                 Some(_) => removal::begin(next),
                 None => running::begin(next),
@@ -46,6 +51,10 @@ pub(super) fn undo(next: &mut Transition<'_>) {
 pub(super) fn stopped(next: &mut Transition<'_>) {
     let cancelled = next.job.error.as_ref().is_some_and(|error| error.code == Code::JobCancelled);
     let state = if cancelled { JobState::Cancelled } else { JobState::Failed };
-    debug_assert!(next.job.phase == Phase::Undo, "a configure job stops its run to end");
-    next.finish(state, Some(NodeStatus::NotReady));
+    debug_assert!(
+        next.job.phase == Phase::Undo,
+        "a job that keeps its server stops its run to end"
+    );
+    let status = (!next.job.kind.only_looks()).then_some(NodeStatus::NotReady);
+    next.finish(state, status);
 }

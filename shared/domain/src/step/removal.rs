@@ -15,7 +15,7 @@
 //!
 //! "Removed" is the job type's: another attempt, failed, cancelled or released.
 
-use super::{Transition, provision, release, running, transition::describe};
+use super::{Transition, check, provision, release, running, transition::describe};
 use crate::{
     code::Code,
     job::{Effect, JobKind, Phase, Step},
@@ -45,7 +45,10 @@ pub(super) fn stop_run(next: &mut Transition<'_>, outcome: Outcome) {
             next.node.last_run =
                 next.job.earlier_run.take().map(|run| Some(RunRef { active: false, ..run }));
             match (next.job.kind, next.job.phase) {
-                (JobKind::NodeConfigure, Phase::Forward) => running::begin(next),
+                (JobKind::NodeConfigure | JobKind::NodeSmoke, Phase::Forward) => {
+                    running::begin(next);
+                }
+                (JobKind::NodeCheck, Phase::Forward) => check::begin(next),
                 _ => begin(next),
             }
         }
@@ -68,8 +71,9 @@ pub(super) fn stop_run(next: &mut Transition<'_>, outcome: Outcome) {
 
 fn after_stop(next: &mut Transition<'_>) {
     match next.job.kind {
-        // A configure job's server stays.
-        JobKind::NodeConfigure => super::configure::stopped(next),
+        JobKind::NodeConfigure | JobKind::NodeCheck | JobKind::NodeSmoke => {
+            super::configure::stopped(next);
+        }
         JobKind::NodeProvision if provision::keeps_server(next) => provision::kept(next),
         JobKind::NodeProvision | JobKind::NodeRelease => match &next.job.server {
             Some(server) => {

@@ -21,7 +21,7 @@
 
 use jiff::SignedDuration;
 
-use super::{Transition, removal};
+use super::{Transition, check, removal};
 use crate::{
     code::{Code, Retry},
     job::{Effect, JobKind, JobState, OwnRun, Phase, Step},
@@ -63,7 +63,9 @@ pub(super) fn start_run(next: &mut Transition<'_>, outcome: Outcome) {
 
 fn await_result(next: &mut Transition<'_>) {
     let number = next.job.run.map_or(1, |run| run.number);
-    next.node.status = Some(NodeStatus::Configuring);
+    if !next.job.kind.only_looks() {
+        next.node.status = Some(NodeStatus::Configuring);
+    }
     // The run may have ended meanwhile: one look at once, then at its wake or slowly.
     next.go(Step::AwaitRun, Effect::LookAtRun { number }, 0);
 }
@@ -150,7 +152,7 @@ pub(super) fn await_run(next: &mut Transition<'_>, outcome: Outcome) {
     }
 }
 
-fn seen_stopped(next: &mut Transition<'_>) {
+pub(super) fn seen_stopped(next: &mut Transition<'_>) {
     if let Some(run) = &mut next.job.run {
         run.active = false;
         let number = run.number;
@@ -165,6 +167,13 @@ fn finished(next: &mut Transition<'_>, result: RunResult) {
     next.node.key_version = result.key_version;
     if !result.readiness.is_empty() {
         next.node.readiness = Some((result.readiness.clone(), result.finished_at));
+        if next.job.kind == JobKind::NodeSmoke && !readiness::is_ready(&result.readiness) {
+            next.node.status = Some(NodeStatus::NotReady);
+        }
+    }
+    if next.job.kind == JobKind::NodeCheck && check::is_verdict(&result) {
+        seen_stopped(next);
+        return check::decided(next, &result.readiness);
     }
     match result.code {
         Some(code) => failed(next, code, &result.message),

@@ -173,7 +173,9 @@ impl<'a> Transition<'a> {
         self.note(format!("{}: {detail}", code.as_str()));
         match self.job.kind {
             JobKind::NodeProvision => provision::undo(self),
-            JobKind::NodeConfigure => configure::undo(self),
+            JobKind::NodeConfigure | JobKind::NodeCheck | JobKind::NodeSmoke => {
+                configure::undo(self);
+            }
             JobKind::NodeRelease => release::give_up(self),
         }
     }
@@ -200,13 +202,13 @@ impl<'a> Transition<'a> {
         if self.job.error.is_none() {
             self.job.error = Some(JobError { code, detail: detail.to_owned() });
         }
-        let status = if self.job.kind == JobKind::NodeConfigure {
-            NodeStatus::NotReady
-        } else {
-            NodeStatus::CleanupPending
+        let status = match self.job.kind {
+            JobKind::NodeConfigure => Some(NodeStatus::NotReady),
+            JobKind::NodeCheck | JobKind::NodeSmoke => None,
+            JobKind::NodeProvision | JobKind::NodeRelease => Some(NodeStatus::CleanupPending),
         };
         self.note(format!("given up ({}): {detail}", code.as_str()));
-        self.finish(JobState::Failed, Some(status));
+        self.finish(JobState::Failed, status);
     }
 
     /// The terminal commit.

@@ -166,6 +166,7 @@ impl Life {
         self.sees(
             60,
             Outcome::RunFinished(RunResult {
+                smokes: Vec::new(),
                 code,
                 message: format!("after {} s", self.salt),
                 recap: Recap { ok: 9, changed: 3, ..Recap::default() },

@@ -19,7 +19,8 @@ use crate::{
 
 /// The documented modules, in the order in which their rows are asked. The rows of `step.rs` tell
 /// what holds in every step, so they come last.
-const SOURCES: [(&str, &str); 6] = [
+const SOURCES: [(&str, &str); 7] = [
+    ("check", include_str!("../../src/step/check.rs")),
     ("configure", include_str!("../../src/step/configure.rs")),
     ("release", include_str!("../../src/step/release.rs")),
     ("acquire", include_str!("../../src/step/acquire.rs")),
@@ -47,7 +48,8 @@ struct Row {
 impl Row {
     fn tells_of(&self, case: &Case<'_>) -> bool {
         let kind = match self.module {
-            "configure" => case.job.kind == JobKind::NodeConfigure,
+            "check" => case.job.kind == JobKind::NodeCheck,
+            "configure" => matches!(case.job.kind, JobKind::NodeConfigure | JobKind::NodeSmoke),
             "release" => case.job.kind == JobKind::NodeRelease,
             _ => true,
         };

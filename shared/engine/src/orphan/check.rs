@@ -13,11 +13,11 @@ use tracing::{info, warn};
 
 use super::{
     Inventory, MAX_SWAPS, OrphanStore,
-    budget::{Taken, share_failure, take_calls},
     view::{Addresses, Sighting, View},
 };
 use crate::{
     Clock,
+    budget::{Taken, share_failure, take_calls},
     provider::Provider,
     secrets::{Secrets, SecretsError},
     store::{ApiStore, JobStore, NodeFilter, PageError, PageRequest, StoreError},

@@ -10,12 +10,10 @@ use nodeyard_domain::{
     pace::CallClass,
 };
 
-use super::{
-    Inventory, MAX_SWAPS, OrphanStore,
-    budget::{Taken, share_failure, take_calls},
-};
+use super::{Inventory, MAX_SWAPS, OrphanStore};
 use crate::{
     Clock,
+    budget::{Taken, share_failure, take_calls},
     store::{ApiStore, AuditEntry, JobStore, StoreError},
 };
 

@@ -18,11 +18,11 @@ use nodeyard_domain::{
 
 use super::{
     Inventory, OrphanCheck, OrphanStore,
-    budget::{Taken, share_failure, take_calls},
     groups::{self, ListedGroup},
 };
 use crate::{
     Clock,
+    budget::{Taken, share_failure, take_calls},
     provider::Provider,
     secrets::Secrets,
     store::{ApiStore, JobStore, StoreError},

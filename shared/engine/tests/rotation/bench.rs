@@ -268,6 +268,7 @@ impl Bench {
             detail: String::new(),
         };
         RunResult {
+            smokes: Vec::new(),
             code,
             message: String::new(),
             recap: Recap::default(),

@@ -180,17 +180,20 @@ enum End {
 }
 
 fn result(code: Option<Code>, finished_at: Timestamp) -> RunResult {
+    // A node that cannot be reached is known not to be ready; of other failures nothing follows.
+    let reached = code != Some(Code::NodeUnreachable);
     let finding = Finding {
-        code: ReadinessCode::BootUnfinished,
-        ok: true,
+        code: if reached { ReadinessCode::BootUnfinished } else { ReadinessCode::SshUnreachable },
+        ok: reached,
         warning: false,
         detail: String::new(),
     };
     RunResult {
+        smokes: Vec::new(),
         code,
         message: code.map(|code| code.as_str().to_owned()).unwrap_or_default(),
         recap: Recap { ok: 10, changed: 3, failed: u32::from(code.is_some()), ..Recap::default() },
-        readiness: if code.is_none() { vec![finding] } else { Vec::new() },
+        readiness: if code.is_none() || !reached { vec![finding] } else { Vec::new() },
         key_version: None,
         evidence: None,
         finished_at,

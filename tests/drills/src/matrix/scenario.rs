@@ -164,6 +164,35 @@ pub const SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario { name: "configure", begin: configure, ..PLAIN },
+    Scenario { name: "check", begin: check, ..PLAIN },
+    Scenario {
+        name: "check-not-ready",
+        begin: check,
+        runs: &[Ending::NotReady],
+        ends: &[(JobState::Succeeded, NodeStatus::NotReady)],
+        ..PLAIN
+    },
+    Scenario {
+        name: "check-server-off",
+        begin: check_of_server_off,
+        ends: &[(JobState::Succeeded, NodeStatus::NotReady)],
+        ..PLAIN
+    },
+    Scenario {
+        name: "check-run-lost",
+        begin: check,
+        runs: &[Ending::Dies { is_told: false }],
+        ends: &[(JobState::Failed, NodeStatus::Ready)],
+        ..PLAIN
+    },
+    Scenario { name: "smoke", begin: smoke, ..PLAIN },
+    Scenario {
+        name: "smoke-cancelled",
+        begin: smoke,
+        acts: &[(|job| job.step == Step::AwaitRun, cancel)],
+        ends: &[(JobState::Cancelled, NodeStatus::Ready)],
+        ..PLAIN
+    },
     Scenario {
         name: "configure-run-lost",
         begin: configure,
@@ -242,6 +271,24 @@ fn on_ready(walk: &mut Walk, kind: JobKind) -> JobId {
 
 fn configure(walk: &mut Walk) -> JobId {
     on_ready(walk, JobKind::NodeConfigure)
+}
+
+fn check(walk: &mut Walk) -> JobId {
+    on_ready(walk, JobKind::NodeCheck)
+}
+
+/// Somebody has switched the server off at the provider.
+fn check_of_server_off(walk: &mut Walk) -> JobId {
+    let node = ready(walk);
+    let server = walk.node(&node).server.map_or(0, |server| server.id);
+    walk.stage.world.provider.power_off(server);
+    walk.stage
+        .work(JobKind::NodeCheck, &node)
+        .unwrap_or_else(|| unreachable!("a node that is ready has no open job"))
+}
+
+fn smoke(walk: &mut Walk) -> JobId {
+    on_ready(walk, JobKind::NodeSmoke)
 }
 
 fn release(walk: &mut Walk) -> JobId {

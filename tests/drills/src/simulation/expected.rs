@@ -8,6 +8,8 @@ use crate::coverage::Counts;
 
 const P: &str = "NodeProvision";
 const C: &str = "NodeConfigure";
+const K: &str = "NodeCheck";
+const S: &str = "NodeSmoke";
 const R: &str = "NodeRelease";
 
 /// A row of a table: job types, step, outcome, next steps.
@@ -32,8 +34,8 @@ const ROWS: &[Row] = &[
     (&[P], "FindServer", "server_absent", &["FindServer", "CreateServer"]),
     // Running.
     (&[P], "StartRun", "run_started", &["AwaitServer", "FetchServer"]),
-    (&[C], "StartRun", "run_started", &["AwaitRun"]),
-    (&[P, C], "StartRun", "run_refused", &["StartRun"]),
+    (&[C, K, S], "StartRun", "run_started", &["AwaitRun"]),
+    (&[P, C, K, S], "StartRun", "run_refused", &["StartRun"]),
     (&[P], "AwaitServer", "action_succeeded", &["FetchServer"]),
     (&[P], "AwaitServer", "action_missing", &["FetchServer"]),
     // Not up yet, or never.
@@ -41,15 +43,19 @@ const ROWS: &[Row] = &[
     (&[P], "AwaitServer", "action_failed", &["StopRun"]),
     (&[P], "FetchServer", "server_seen", &["AwaitRun", "FetchServer", "StopRun"]),
     (&[P], "FetchServer", "server_absent", &["StopRun"]),
+    // Running, or a verdict without a run.
+    (&[K], "FetchServer", "server_seen", &["StartRun", "Done"]),
+    (&[K], "FetchServer", "server_absent", &["Done"]),
     (&[P], "AwaitRun", "run_finished", &["Done", "DeleteServer", "StartRun"]),
-    (&[C], "AwaitRun", "run_finished", &["Done", "StartRun"]),
+    (&[C, K, S], "AwaitRun", "run_finished", &["Done", "StartRun"]),
     (&[P], "AwaitRun", "run_lost", &["StartRun", "DeleteServer"]),
-    (&[C], "AwaitRun", "run_lost", &["StartRun", "Done"]),
-    (&[P, C], "AwaitRun", "run_running", &["AwaitRun"]),
+    (&[C, K, S], "AwaitRun", "run_lost", &["StartRun", "Done"]),
+    (&[P, C, K, S], "AwaitRun", "run_running", &["AwaitRun"]),
     // Removing.
     (&[P], "StopRun", "run_stopped", &["DeleteServer", "Done"]),
-    (&[C], "StopRun", "run_stopped", &["Done", "StartRun"]),
-    (&[P, C], "StopRun", "run_running", &["StopRun"]),
+    (&[C, S], "StopRun", "run_stopped", &["Done", "StartRun"]),
+    (&[K], "StopRun", "run_stopped", &["Done", "FetchServer"]),
+    (&[P, C, K, S], "StopRun", "run_running", &["StopRun"]),
     (&[P, R], "FindLeftover", "server_found", &["DeleteServer", "Done"]),
     (&[P, R], "FindLeftover", "server_absent", &["FindLeftover", "Done"]),
     (&[P, R], "FindLeftover", "marker_missing", &["FindLeftover"]),
@@ -61,7 +67,8 @@ const ROWS: &[Row] = &[
     (&[P, R], "ConfirmGone", "still_there", &["ConfirmGone", "DeleteServer"]),
     (&[P, R], "ConfirmGone", "marker_missing", &["ConfirmGone"]),
     // Having the node's turn.
-    (&[C], "TakeNode", "node_taken", &["StartRun"]),
+    (&[C, S], "TakeNode", "node_taken", &["StartRun"]),
+    (&[K], "TakeNode", "node_taken", &["FetchServer"]),
     (&[R], "TakeNode", "node_taken", &["DeleteServer", "FindLeftover"]),
     (&[R], "TakeNode", "node_busy", &["TakeNode"]),
 ];

@@ -46,6 +46,10 @@ impl Life {
             }
             Some(open) if draw < 40 => self.stage.cancel(open),
             None if draw < 40 && !node.status.is_gone() => self.work(JobKind::NodeRelease, node),
+            None if draw < 55 && may_be_checked(node) => self.work(JobKind::NodeCheck, node),
+            None if draw < 70 && may_work(node) && node.status == NodeStatus::Ready => {
+                self.work(JobKind::NodeSmoke, node);
+            }
             None if may_work(node) => self.work(JobKind::NodeConfigure, node),
             _ => self.ask_for_node(),
         }
@@ -73,6 +77,10 @@ impl Life {
             .store
             .with_jobs(|jobs| jobs.get(job).is_some_and(|job| job.kind == JobKind::NodeProvision))
     }
+}
+
+fn may_be_checked(node: &Node) -> bool {
+    may_work(node) && node.status != NodeStatus::Kept
 }
 
 fn may_work(node: &Node) -> bool {

@@ -41,6 +41,7 @@ impl NodeWords {
 
 fn run() -> Run {
     Run {
+        purpose: Default::default(),
         job_id: JobId::from_bits(1),
         number: 1,
         node_id: NodeId::from_bits(2),

@@ -1,7 +1,10 @@
 //! What the schedule sends to the health function.
 
 use nodeyard_health::{Health, Request};
-use nodeyard_testkit::world::{DEPLOYMENT, World};
+use nodeyard_testkit::{
+    reach::MemoryReach,
+    world::{DEPLOYMENT, World},
+};
 use tokio::runtime::Runtime;
 
 use super::{hold, runtime};
@@ -44,6 +47,7 @@ impl Target for Schedule {
             provider: provider.clone(),
             secrets: secrets.clone(),
             events: events.clone(),
+            reach: MemoryReach::default(),
             clock: clock.clone(),
             deployment: DEPLOYMENT.to_owned(),
         };

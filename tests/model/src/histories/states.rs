@@ -36,6 +36,7 @@ fn running() -> Outcome {
 /// How a run ended, all probes passed.
 pub fn finished(code: Option<Code>) -> Outcome {
     Outcome::RunFinished(RunResult {
+        smokes: Vec::new(),
         code,
         message: "message".into(),
         recap: Recap { ok: 40, changed: 12, failed: 0, unreachable: 0, skipped: 3 },

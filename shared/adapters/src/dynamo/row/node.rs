@@ -27,6 +27,8 @@ use crate::dynamo::{
 pub(in crate::dynamo) struct NodeRow {
     id: NodeId,
     status: NodeStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    status_since: Option<Timestamp>,
     spec: Text<NodeSpec>,
     server_name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,6 +68,7 @@ impl NodeRow {
             list_sk: list_place(node.created_at, node.id.as_str()),
             id: node.id,
             status: node.status,
+            status_since: node.status_since,
             spec: Text(node.spec),
             server_name: node.server_name,
             server: node.server.map(Text),
@@ -94,6 +97,7 @@ impl NodeRow {
         Node {
             id: self.id,
             status: self.status,
+            status_since: self.status_since,
             spec: self.spec.0,
             server_name: self.server_name,
             server: self.server.map(|text| text.0),

@@ -1,7 +1,7 @@
 //! The phrases of the tables' middle column, each as a question about a case.
 
 use nodeyard_domain::{
-    code::Retry,
+    code::{Code, Retry},
     job::{JobKind, Phase},
     observation::{FailureClass, Outcome, ProviderFailure, ServerStatus},
     ownership::Ownership,
@@ -81,6 +81,16 @@ const RUNNING: &[Phrase] = &[
         known || class(case) == Some(FailureClass::NotFound)
     }),
     ("action failed", |case| matches!(case.outcome, Outcome::ActionFailed { .. })),
+    ("off, being deleted, or absent", |case| {
+        is_absent(case) || seen(case).is_some_and(|status| *status != ServerStatus::Running)
+    }),
+    ("finished, with a verdict", |case| match case.outcome {
+        Outcome::RunFinished(result) => {
+            let of_node = [Code::NodeUnreachable, Code::NodeHostKeyMismatch, Code::NodeBootTimeout];
+            !result.readiness.is_empty() && result.code.is_none_or(|code| of_node.contains(&code))
+        }
+        _ => false,
+    }),
     ("not up yet", |case| is_coming(case) && !is_stuck(case)),
     ("not up in time", |case| is_coming(case) && is_stuck(case)),
     ("running", |case| seen(case) == Some(&ServerStatus::Running)),

@@ -99,7 +99,8 @@ pub fn is(word: &str, before: &Job, verdict: &Verdict) -> bool {
         "failed" => ended(&[JobState::Failed]),
         "succeeded" => ended(&[JobState::Succeeded]),
         "given up" => {
-            let pending = decision.node.status.is_some_and(|status| !status.is_gone());
+            let pending =
+                decision.node.status.map_or(job.kind.only_looks(), |status| !status.is_gone());
             ended(&[JobState::Failed]) && pending
         }
         "undo" => {

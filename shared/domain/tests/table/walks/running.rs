@@ -28,6 +28,7 @@ fn awaiting_run() -> Walk {
 fn ended(readiness: Vec<Finding>) -> Outcome {
     let (message, recap) = (String::new(), Recap::default());
     Outcome::RunFinished(RunResult {
+        smokes: Vec::new(),
         code: None,
         message,
         recap,

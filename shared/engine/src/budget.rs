@@ -1,4 +1,4 @@
-//! The check's calls come out of the budget that the connection's jobs share.
+//! Calls of the schedule's checks come out of the budget that the connection's jobs share.
 
 use nodeyard_domain::{
     connection::ConnectionName,
@@ -7,14 +7,16 @@ use nodeyard_domain::{
 };
 use tracing::warn;
 
-use super::MAX_SWAPS;
 use crate::{
     Clock,
     store::{JobStore, StoreError},
 };
 
+/// How often the shared item is tried against others' changes.
+const MAX_SWAPS: usize = 8;
+
 /// Whether calls may be made.
-pub(super) enum Taken {
+pub(crate) enum Taken {
     /// With what the jobs share, as it is stored now.
     Calls(Box<Pace>),
     Short {
@@ -23,7 +25,7 @@ pub(super) enum Taken {
 }
 
 /// Takes calls out of a connection's budget before they are made.
-pub(super) async fn take_calls(
+pub(crate) async fn take_calls(
     store: &impl JobStore,
     clock: &dyn Clock,
     connection: &ConnectionName,
@@ -52,7 +54,7 @@ pub(super) async fn take_calls(
 }
 
 /// A 429 is everybody's.
-pub(super) async fn share_failure(
+pub(crate) async fn share_failure(
     store: &impl JobStore,
     clock: &dyn Clock,
     connection: &ConnectionName,
