@@ -43,6 +43,14 @@ class Probes(unittest.TestCase):
             ],
         )
 
+    def test_without_sudo_the_firewall_is_not_blamed(self):
+        table = '{"nftables": [{"chain": {"name": "input", "hook": "input", "policy": "drop"}}]}'
+        for sudo, codes in [((0, ""), ["firewall_inactive"]), ((1, "a password is required"), [])]:
+            with answering({"sudo -n true": sudo, "sudo -n nft": (0, table)}):
+                found = [it["code"] for it in probe.findings(WANTED)]
+            self.assertEqual([code for code in found if code == "firewall_inactive"], codes)
+            self.assertIn("sudo_unavailable", found)
+
     def test_boot(self):
         cases = {
             ("status: done", "running"): True,

@@ -36,6 +36,12 @@ pub enum Task {
     Canary(CanaryOptions),
     /// Each profile on real machines, on first boots as they are, and killed after each role.
     Profiles(ProfilesOptions),
+    /// A WordPress site on a fresh node: made, cloned, backed up, damaged, restored.
+    Smokes(ProofOptions),
+    /// Break a real node in every way a readiness code tells of, and repair it.
+    Readiness(ProofOptions),
+    /// The acceptance criteria on a fresh node, each with its evidence.
+    Acceptance(ProofOptions),
     /// Kill at every boundary of every hop, in a simulated world.
     CrashMatrix(DrillOptions),
     /// Whole simulated worlds, with everything that goes wrong: `--runs N --seed S`.
@@ -245,6 +251,17 @@ pub struct ProfilesOptions {
     #[arg(long, default_value = "profiles", value_parser = stack_name)]
     pub stack: String,
     /// Only what a few minutes allow: odd first boots with `base` alone, and nothing is killed.
+    #[arg(long)]
+    pub short: bool,
+}
+
+/// `cargo xtask smokes`, `readiness` and `acceptance`.
+#[derive(Debug, Clone, Args)]
+pub struct ProofOptions {
+    /// Name of the stack that it brings up.
+    #[arg(long, default_value = "proof", value_parser = stack_name)]
+    pub stack: String,
+    /// Only what a few minutes allow: one node.
     #[arg(long)]
     pub short: bool,
 }

@@ -7,6 +7,7 @@
 mod api;
 mod bench;
 mod binaries;
+mod bundle;
 mod calls;
 mod canary;
 mod chaos;
@@ -27,6 +28,7 @@ mod peer;
 mod prerequisites;
 mod process;
 mod profiles;
+mod proof;
 mod python;
 mod queue;
 mod random;
@@ -77,6 +79,9 @@ async fn run(task: Task) -> Result<()> {
         Task::Rotation(options) => rotation::rotation(&Workspace::find()?, &options, report).await,
         Task::Canary(options) => canary::canary(&Workspace::find()?, &options, report).await,
         Task::Profiles(options) => profiles::profiles(&Workspace::find()?, &options, report).await,
+        Task::Smokes(options) => proof::smokes(&Workspace::find()?, &options, report).await,
+        Task::Readiness(options) => proof::readiness(&Workspace::find()?, &options, report).await,
+        Task::Acceptance(options) => proof::acceptance(&Workspace::find()?, &options, report).await,
         Task::CrashMatrix(options) => drill("crash-matrix", &options.words).await,
         Task::Sim(options) => drill("sim", &options.words).await,
         Task::Defects(options) => drill("defects", &options.words).await,

@@ -6,15 +6,12 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use nodeyard_domain::evidence::{
-    PublicKey,
-    verify::{Verdict, verify},
-};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::api::text;
 use crate::bench::{Bench, with_stack};
+use crate::bundle::Verifier;
 use crate::chaos::fleet::{self, Member, Standing};
 use crate::chaos::judge;
 use crate::cli::{RotationOptions, StackOptions};
@@ -116,22 +113,9 @@ async fn play(bench: &Bench, jobs: u32) -> Result<String> {
 /// for on their way.
 async fn evidence(bench: &Bench, members: &[Member]) -> Result<String> {
     let mut digests = BTreeSet::new();
-    let mut key = None;
+    let mut verifier = Verifier::default();
     for Member { job, .. } in members {
-        let signed = until(bench, "a signature", async || {
-            let bundle = bench.api.get(&format!("/jobs/{job}/evidence")).await?;
-            Ok((bundle["unsigned"] != true).then_some(bundle))
-        });
-        let bundle = signed.await?;
-        let given = text(&bundle, "/signature/public_key")?;
-        let given =
-            PublicKey::parse(&given).map_err(|error| XtaskError::Check(error.to_string()))?;
-        // The deployment has one key.
-        let verdict = verify(&bundle, Some(key.get_or_insert(given)));
-        if verdict != Verdict::Authenticated {
-            return Err(XtaskError::Check(format!("the evidence of {job} is {verdict}")));
-        }
-        digests.insert(text(&bundle, "/digest")?);
+        digests.insert(text(&verifier.authentic(bench, job).await?, "/digest")?);
     }
     match digests.len() {
         1 => Ok(digests.pop_first().unwrap_or_default()),

@@ -194,6 +194,15 @@ impl Simulator {
         crate::api::text(&made, "/server/public_net/ipv4/ip")
     }
 
+    /// Does something to a server past Nodeyard, as somebody with a token of the project can.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub async fn act(&self, token: &str, method: Method, path: &str) -> Result<()> {
+        let owner = Self { token: token.to_owned(), ..self.clone() };
+        owner.ask(method, path, None).await.map(drop)
+    }
+
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let context = format!("{method} {path}");
         let mut request =

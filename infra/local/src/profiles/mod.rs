@@ -5,7 +5,7 @@
 mod by_hand;
 mod first_boot;
 mod interrupted;
-mod node;
+pub mod node;
 
 use std::path::PathBuf;
 use std::time::Instant;

@@ -86,15 +86,8 @@ impl Login {
     /// # Errors
     /// ssh cannot log in.
     pub async fn run(&self, lines: &Lines, command: &str, input: Option<&str>) -> Result<String> {
-        let mut ssh = self.inside("ssh");
-        ssh.args(["-F", "/dev/null", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"])
-            .args(["-o", "ConnectTimeout=10"])
-            .args(self.options(lines)?)
-            .arg(format!("nodeyard@{}", lines.address))
-            .arg(command)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut ssh = self.ssh(lines)?;
+        ssh.arg(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = ssh.spawn().during("ssh")?;
         if let Some(mut stdin) = child.stdin.take() {
             stdin.write_all(input.unwrap_or_default().as_bytes()).await.during("ssh")?;
@@ -109,6 +102,19 @@ impl Login {
         Ok(said)
     }
 
+    /// ssh to a machine, without the command.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn ssh(&self, lines: &Lines) -> Result<Command> {
+        let mut ssh = self.inside("ssh");
+        ssh.args(["-F", "/dev/null", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"])
+            .args(["-o", "ConnectTimeout=10"])
+            .args(self.options(lines)?)
+            .arg(format!("nodeyard@{}", lines.address));
+        Ok(ssh)
+    }
+
     /// A program inside the lab, ended when nobody waits for it any more.
     pub fn inside(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
@@ -120,7 +126,9 @@ impl Login {
 /// A node that is ready.
 #[derive(Debug, Clone)]
 pub struct ProfileNode {
-    id: String,
+    pub id: String,
+    /// The job that acquired it.
+    pub job: String,
     address: String,
     known_hosts: String,
     /// From the request until it was seen to be ready, in seconds.
@@ -137,7 +145,8 @@ impl ProfileNode {
         let asked = Instant::now();
         let accepted = bench.api.call(Method::POST, "/nodes", Some(&body)).await?;
         let id = text(&accepted, "/node/id")?;
-        succeeded(bench, name, &text(&accepted, "/job/id")?).await?;
+        let job = text(&accepted, "/job/id")?;
+        succeeded(bench, name, &job).await?;
         let ready_secs = asked.elapsed().as_secs_f64();
         let node = bench.api.get(&format!("/nodes/{id}")).await?;
         if text(&node, "/status")? != "ready" {
@@ -149,7 +158,7 @@ impl ProfileNode {
             return Err(XtaskError::Check(format!("{name}: no word of the reboot\n{node:#}")));
         }
         let known_hosts = text(&node, "/ssh/known_hosts")?;
-        Ok(Self { id, address: text(&node, "/ssh/address")?, known_hosts, ready_secs })
+        Ok(Self { id, job, address: text(&node, "/ssh/address")?, known_hosts, ready_secs })
     }
 
     /// How to log in to it.
@@ -183,6 +192,16 @@ impl ProfileNode {
         }
     }
 
+    /// Asks for work on it and waits for the job's end, whichever.
+    ///
+    /// # Errors
+    /// It was refused, or did not end in time.
+    pub async fn work(&self, bench: &Bench, word: &str, body: &Value) -> Result<Value> {
+        let path = format!("/nodes/{}/{word}", self.id);
+        let accepted = bench.api.call(Method::POST, &path, Some(body)).await?;
+        ended(bench, &self.id, &text(&accepted, "/job/id")?).await
+    }
+
     /// Gives it back.
     ///
     /// # Errors
@@ -195,14 +214,20 @@ impl ProfileNode {
 
 /// Waits for a job's end, which has to be a good one.
 async fn succeeded(bench: &Bench, name: &str, job: &str) -> Result<Value> {
+    let seen = ended(bench, name, job).await?;
+    match seen["state"].as_str() {
+        Some("succeeded") => Ok(seen),
+        _ => Err(XtaskError::Check(format!("{name}: {:#}", seen["error"]))),
+    }
+}
+
+/// Waits for a job's end, whichever.
+async fn ended(bench: &Bench, name: &str, job: &str) -> Result<Value> {
     let deadline = Instant::now() + Duration::from_secs(PATIENCE_SECS);
     while Instant::now() < deadline {
         let seen = bench.api.get(&format!("/jobs/{job}")).await?;
         match text(&seen, "/state")?.as_str() {
-            "succeeded" => return Ok(seen),
-            "failed" | "cancelled" => {
-                return Err(XtaskError::Check(format!("{name}: {:#}", seen["error"])));
-            }
+            "succeeded" | "failed" | "cancelled" => return Ok(seen),
             _ => tokio::time::sleep(LOOK).await,
         }
     }

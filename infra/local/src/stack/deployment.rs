@@ -36,6 +36,8 @@ pub async fn deploy(
         format!("Architecture={}", architecture()),
         format!("HetznerEndpoint={}/v1", state.simulator_url),
         format!("EcsEndpoint={}", state.ecs_url),
+        // Machines are in a network of their own, where only container tasks are.
+        "TrySshPorts=false".to_owned(),
         "TaskImage=nodeyard-ansible-task".to_owned(),
         "RetainData=false".to_owned(),
         format!("LogLevel={}", options.probe.log_level.as_deref().unwrap_or("info")),
