@@ -1,8 +1,10 @@
-"""The parts of the smokes that need no node: moving values between hosts, judging redirects, what is told of a failure."""
+"""The parts of the smokes that need no node: moving values between hosts, judging redirects, telling of failures."""
 
 import importlib
 import json
+import os
 import pathlib
+import signal
 import sys
 import tempfile
 import unittest
@@ -202,7 +204,8 @@ class Told(unittest.TestCase):
 
 class Packages(unittest.TestCase):
     def test_what_apt_plans(self):
-        said = "Inst wordpress (6.8 Debian:13 [all])\nInst php8.4 [8.4.1] (8.4.2 Debian:13 [all])\nRemv nginx [1.26]\nPurg a [1]\n"
+        said = "Inst wordpress (6.8 Debian:13 [all])\nInst php8.4 [8.4.1] (8.4.2 Debian:13 [all])\n"
+        said += "Remv nginx [1.26]\nPurg a [1]\n"
         self.assertEqual(packages.planned(said), (["wordpress"], ["a", "nginx"]))
 
     def test_apache_is_recognised(self):
@@ -305,6 +308,34 @@ class Suites(unittest.TestCase):
                 )
                 self.assertEqual(results[-1]["step"], "nothing_left")
 
+    def test_a_smoke_that_is_ended_cleans_up(self):
+        """By real signals: one within a step, one between two."""
+
+        def ended(_):
+            signal.raise_signal(signal.SIGTERM)
+            self.fail("it went on")
+
+        for lone in (True, False):
+            it = smoke.Smoke(self.WANTED)
+            it.lock = True
+            ended.__name__ = "publish_post"
+            before = signal.signal(signal.SIGTERM, it.end)
+            try:
+                if not lone:
+                    signal.raise_signal(signal.SIGTERM)
+                with (
+                    mock.patch.object(smoke.Smoke, "SUITES", {"site": [(ended, "php")]}),
+                    mock.patch.object(removal, "REMOVALS", [(self.standing_in("remove_users", {}), "userdel")]),
+                    mock.patch.object(removal, "nothing_left", lambda _: None),
+                    mock.patch.object(smoke, "ENDING", [signal.SIGTERM]),
+                ):
+                    results = it.play(False)
+            finally:
+                signal.signal(signal.SIGTERM, before)
+            told = [(result["step"], result["ok"], result["detail"]) for result in results]
+            self.assertEqual(told[0], ("publish_post", False, "ended by SIGTERM"))
+            self.assertEqual([ok for _, ok, _ in told[1:]], [True, True])
+
     def test_a_failure_names_its_command(self):
         results = self.played(back_up=commands.Failed("said", "program"), remove_users=commands.Failed("busy"))
         failed = {result["step"]: (result["command"], result["detail"]) for result in results if not result["ok"]}
@@ -317,8 +348,19 @@ class Suites(unittest.TestCase):
 
     def test_a_smoke_beside_another_touches_nothing(self):
         it = smoke.Smoke(self.WANTED)
-        with mock.patch.object(it, "play_suites"), mock.patch.object(smoke.signal, "signal"):
-            self.assertEqual(it.play(False), [])
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            mock.patch.object(smoke, "SITES", folder),
+            mock.patch.object(smoke, "LOCK_SECS", 0),
+            mock.patch.object(removal, "REMOVALS", [(self.fail, "rm")]),
+            mock.patch.object(smoke.signal, "signal"),
+        ):
+            other = os.open(folder, os.O_RDONLY)
+            self.assertTrue(smoke.locked(other))
+            results = it.play(False)
+            os.close(other)
+        told = [(result["step"], result["ok"], result["detail"]) for result in results]
+        self.assertEqual(told, [("remove_left_overs", False, "another smoke still runs on this node")])
 
     def test_only_ids_are_taken(self):
         for wrong in ("", "0123abc", "0123ABCD", "0123abcde", "0123abcd\n", "../../..", "'; DROP"):

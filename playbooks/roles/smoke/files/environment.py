@@ -170,7 +170,7 @@ class Environment:
         return answer
 
     def dump(self, path):
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             self.commands.run("mariadb-dump", "--single-transaction", self.name, target=file, timeout=120)
 
     def load(self, path):

@@ -1,6 +1,7 @@
 """Debian's WordPress: installed if it is not there, and taken away again with exactly what came with it."""
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import re
@@ -10,6 +11,7 @@ from commands import Failed
 WANTED = ["wordpress", "wordpress-theme-twentytwentyfive"]
 # Written before anything is installed: a smoke that is killed must not leave packages that nobody knows of.
 RECORD = pathlib.Path("/var/lib/nysmoke-packages")
+LOCK = "/var/lib/dpkg/lock-frontend"
 NAME = re.compile(r"[a-z0-9][a-z0-9.+-]*(:[a-z0-9]+)?")
 APT = ["apt-get", "--yes", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"]
 # The node's own files stay as they are, and the archives go as they came.
@@ -63,12 +65,25 @@ def record(names):
     draft.replace(RECORD)
 
 
+def unlocked():
+    """Whether nobody is installing or removing packages."""
+    with open(LOCK, "r+b") as lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True
+
+
 def remove_packages(commands):
     """What smokes have installed, and nothing that came to need it since."""
+    # The apt of a smoke that was killed goes on by itself: what it will have installed is only known then.
+    if recorded() and not commands.waited(unlocked, 300):
+        raise Failed("somebody else is installing packages")
     ours = present(commands, recorded())
     if ours:
         with contextlib.suppress(Failed):
-            # If a killed smoke has left dpkg in the middle of its work.
+            # If it was killed, too, and dpkg is in the middle of its work.
             commands.run("dpkg", "--configure", "--pending", timeout=120)
         told = ["apt-get", "purge", *ours]
         _, gone = planned(commands.run(*APT, "--simulate", "purge", *ours, told=told).decode("utf-8", "replace"))

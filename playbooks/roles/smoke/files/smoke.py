@@ -19,13 +19,12 @@ import removal
 import serialized
 import visits
 from commands import Commands, Failed, cut, words_of
-from environment import Environment
+from environment import SITES, Environment
 
 STEPS_SECS = 1200
 CLEAN_UP_SECS = 600
-LOCK = "/run/nodeyard-smoke.lock"
 # Until an earlier smoke, whose caller has gone away, has ended by itself.
-LOCK_SECS = 60
+LOCK_SECS = 300
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 TEXT_COLUMNS = """
 SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '{database}'
@@ -35,6 +34,14 @@ AND DATA_TYPE IN ('char', 'varchar', 'tinytext', 'text', 'mediumtext', 'longtext
 
 class Interrupted(BaseException):
     """Somebody ends this program: what was made has to go first."""
+
+
+def locked(folder):
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class Smoke:
@@ -51,20 +58,14 @@ class Smoke:
     # Suite site.
 
     def remove_left_overs(self):
-        self.lock = open(LOCK, "w", encoding="utf-8")
-        if not self.commands.waited(self.locked, LOCK_SECS):
-            self.lock = None
+        lock = os.open(SITES, os.O_RDONLY | os.O_DIRECTORY)
+        if not self.commands.waited(lambda: locked(lock), LOCK_SECS):
             raise Failed("another smoke still runs on this node")
+        # From here on, what is called as a smoke calls it is ours to remove.
+        self.lock = lock
         found = [f"{function.__name__}: {function(self.commands)}" for function, _ in removal.REMOVALS]
         removal.nothing_left(self.commands)
         return "; ".join(found)
-
-    def locked(self):
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
 
     def install_packages(self):
         return packages.install(self.commands)
@@ -250,7 +251,10 @@ class Smoke:
             (install_wordpress, "runuser -u SITE -- php install.php"),
             (publish_post, "runuser -u SITE -- php publish.php"),
             (fetch_site, "GET http://SITE.test/?p=POST"),
-            (clone_environment, "useradd --system PREVIEW"),
+            (
+                clone_environment,
+                "useradd --system PREVIEW; systemctl reload php8.4-fpm nginx; mariadb: CREATE DATABASE PREVIEW",
+            ),
             (clone_content, "cp --archive SITE/htdocs/wp-content PREVIEW/htdocs/wp-content"),
             (clone_database, "mariadb-dump SITE | mariadb PREVIEW"),
             (rewrite_clone, "mariadb PREVIEW: UPDATE"),
@@ -274,8 +278,9 @@ class Smoke:
         # From here on nobody ends this before it has cleaned up or used up its time.
         for number in ENDING:
             signal.signal(number, signal.SIG_IGN)
+        self.ended = None
         self.commands.grant(CLEAN_UP_SECS)
-        if self.lock:
+        if self.lock is not None:
             results += self.kept() if keep else self.cleaned_up()
         return results
 
