@@ -6,6 +6,7 @@ mod breakage;
 mod readiness;
 mod root_shell;
 mod smokes;
+pub mod times;
 
 use std::path::PathBuf;
 

@@ -269,6 +269,7 @@ impl Bench {
         };
         RunResult {
             smokes: Vec::new(),
+            tasks: None,
             code,
             message: String::new(),
             recap: Recap::default(),

@@ -37,6 +37,7 @@ fn running() -> Outcome {
 pub fn finished(code: Option<Code>) -> Outcome {
     Outcome::RunFinished(RunResult {
         smokes: Vec::new(),
+        tasks: None,
         code,
         message: "message".into(),
         recap: Recap { ok: 40, changed: 12, failed: 0, unreachable: 0, skipped: 3 },
