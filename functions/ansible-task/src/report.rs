@@ -177,6 +177,7 @@ impl<'a, S: RunStore, C: Clock> Report<'a, S, C> {
 
     /// Appends everything. A report that cannot be stored does not change the run's result.
     pub(crate) async fn close(&mut self) {
+        self.log.end();
         self.append(true).await;
     }
 

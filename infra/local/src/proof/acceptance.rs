@@ -6,7 +6,7 @@ use nodeyard_domain::evidence::canonical::hash_of;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Site, readiness, smokes, times::Times};
+use super::{Site, readiness, smokes};
 use crate::api::text;
 use crate::error::{Result, XtaskError};
 use crate::profiles::node::ProfileNode;
@@ -27,9 +27,7 @@ struct Held {
 pub async fn held(site: &mut Site<'_>, root: &Path, short: bool) -> Result<String> {
     refused(site).await?;
     let node = site.acquire("acceptance", "web").await?;
-    let provision = site.verifier.authentic(site.bench, &node.job).await?;
-    let times = Times::of(site.bench, &node.job, &provision).await?;
-    site.bench.report.line(format!("web: {}", times.line()));
+    let provision = site.tell_times("web", &node).await?;
     let asynchronous = Held {
         criterion: "creation is provider-backed only and asynchronous",
         test: "nodeyard-api::api nodes_create",
