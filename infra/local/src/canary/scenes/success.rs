@@ -41,7 +41,8 @@ pub async fn acquire_one(stage: &Stage<'_>) -> Result<String> {
         "fault": { "kind": "set_fields", "fields": { "/root_password": password } },
     });
     stage.bench.simulator.arm(&fault).await?;
-    let asked = stage.ask("canary-good", "main", json!({ "pry": true })).await?;
+    // Slowly: the first host key is on record only until it is replaced, and has to be seen there.
+    let asked = stage.ask("canary-good", "main", json!({ "pry": true, "secs": 1 })).await?;
     match stage.wait_for_end(&asked.job).await?.as_str() {
         "succeeded" => Ok(asked.node),
         other => Err(XtaskError::Check(format!("the node that was to be ready: {other}"))),
