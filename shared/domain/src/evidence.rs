@@ -28,6 +28,7 @@ pub mod canonical;
 mod chain;
 pub mod claim;
 mod fact;
+mod left;
 mod record;
 mod signature;
 pub mod verify;
@@ -35,6 +36,7 @@ pub mod verify;
 pub use self::{
     chain::{Chain, Entry, Hash, Head, InvalidHash, MAX_PIECE_BYTES, pieces},
     fact::{Call, Decided, Fact, RunEvidence},
-    record::{Recorded, Seen, record},
+    left::left_by_run,
+    record::{Recorded, Seen, left_run, record},
     signature::{ALGORITHM, PublicKey, Signature, UnreadableKey},
 };

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use nodeyard_domain::{
     event::of_commit,
-    evidence::{Call, Seen},
+    evidence::{Call, RunEvidence, Seen, left_by_run, left_run},
     id::JobId,
     job::{Effect, Job},
     observation::{Observation, Outcome},
@@ -212,6 +212,7 @@ where
         let asked = observation.outcome != Outcome::Nothing;
         let intent = loaded.job.intent.clone().filter(|it| asked && it.id == observation.effect);
         let effect = intent.map(|intent| intent.effect);
+        let left = self.left_by_run(&loaded.job, &observation.outcome).await?;
         for _ in 0..MAX_OFFERS {
             let now = self.clock.now();
             if observation.outcome == Outcome::Nothing && !needs_attention(&loaded.job, now) {
@@ -227,7 +228,8 @@ where
                 Verdict::Commit(mut decision) => {
                     decision.keep_late_server(&loaded.job, &loaded.node);
                     let outcome = &observation.outcome;
-                    let seen = Seen { effect: effect.as_ref(), outcome, calls: &calls };
+                    let left = left.as_ref();
+                    let seen = Seen { effect: effect.as_ref(), outcome, calls: &calls, left };
                     decision.give_evidence(&loaded.job, &loaded.node, seen);
                     if self.store.commit(&loaded, &decision).await? == Commit::Done {
                         self.report(&loaded, &decision.job, &observation.outcome);
@@ -245,6 +247,23 @@ where
             }
         }
         Err(DriverError::Contended(loaded.job.id))
+    }
+
+    /// What a run left that was stopped or lost: by its result, if it came to one, or else as far
+    /// as it had written.
+    async fn left_by_run(
+        &self,
+        job: &Job,
+        outcome: &Outcome,
+    ) -> Result<Option<RunEvidence>, DriverError> {
+        let Some(number) = left_run(job, outcome) else { return Ok(None) };
+        let run = self.store.run(&job.id, number).await?;
+        let told = run.and_then(|run| run.result).and_then(|result| result.evidence);
+        if told.as_ref().is_some_and(|told| told.chain.is_some()) {
+            return Ok(told);
+        }
+        let entries = self.store.run_evidence(&job.id, number).await?;
+        Ok(left_by_run(&job.id, number, &entries).or(told))
     }
 
     /// The next wake, and the one of a release that waited for this job to end. A wake that
