@@ -6,7 +6,7 @@ use nodeyard_domain::{
     event::of_commit,
     evidence::{Call, RunEvidence, Seen, left_by_run, left_run},
     id::JobId,
-    job::{Effect, Job},
+    job::{Effect, Job, JobKind, JobState, Step},
     observation::{Observation, Outcome},
     step::{Policy, Verdict, observing_form, step},
     wake::{Wake, WakeReason},
@@ -18,6 +18,7 @@ use crate::{
     admit::Admission,
     event::{self, Events, Outbox},
     evidence,
+    metric::{self, Metric},
     provider::Provider,
     queue::WakeQueue,
     rotation::RotationStore,
@@ -120,6 +121,7 @@ where
         let Some(intent) = loaded.job.intent.as_ref().map(|intent| intent.id) else {
             return Ok(Handled::Left);
         };
+        self.measure_lateness(&loaded.job, reason);
         let (outcome, calls) = match self.plan(&loaded.job, reason) {
             Plan::Leave => return Ok(Handled::Left),
             Plan::Poisoned => (Outcome::Poisoned, Vec::new()),
@@ -294,6 +296,8 @@ where
             version = after.version,
             step = ?before.job.step,
             outcome = outcome.word(),
+            attempts = after.attempt,
+            code = after.error.as_ref().map(|error| error.code.as_str()),
             next = ?after.step,
             state = ?after.state,
             waiting_on = ?after.waiting_on,
@@ -301,6 +305,30 @@ where
             traceparent = after.traceparent.as_deref(),
             "{:?} → {:?}", before.job.step, after.step
         );
+        self.measure(&before.job, after);
+    }
+
+    fn measure_lateness(&self, job: &Job, reason: WakeReason) {
+        let now = self.clock.now();
+        if let Some(due) = job.due_at.filter(|due| reason == WakeReason::Due && *due <= now) {
+            metric::tell(Metric::QueueAge, metric::millis(now.duration_since(due)), &[]);
+        }
+    }
+
+    fn measure(&self, before: &Job, after: &Job) {
+        let since = metric::seconds(after.updated_at.duration_since(after.created_at));
+        let is_provision = after.kind == JobKind::NodeProvision;
+        if is_provision && before.step == Step::FetchServer && after.step == Step::AwaitRun {
+            metric::tell(Metric::TimeToReady, since, &[("Phase", "server")]);
+        }
+        if !after.state.is_terminal() {
+            return;
+        }
+        let (kind, outcome) = (metric::word(&after.kind), metric::word(&after.state));
+        metric::tell(Metric::JobsEnded, 1.0, &[("Kind", &kind), ("Outcome", &outcome)]);
+        if is_provision && after.state == JobState::Succeeded {
+            metric::tell(Metric::TimeToReady, since, &[("Phase", "ready")]);
+        }
     }
 }
 
