@@ -14,7 +14,7 @@ use aws_sdk_secretsmanager::{
 };
 use jiff::Timestamp;
 use nodeyard_domain::{
-    connection::{Connection, ConnectionName, StoredToken},
+    connection::{Connection, ConnectionName, KeySecret, StoredToken},
     evidence::{Hash, Signature},
     ownership::DeploymentKey,
 };
@@ -54,8 +54,8 @@ impl SecretsManager {
         format!("{}/connection/{secret}", self.prefix)
     }
 
-    fn key_name(&self, connection: &ConnectionName, version: u32) -> String {
-        format!("{}/ssh-key/{connection}/{version}", self.prefix)
+    fn key_name(&self, key: &KeySecret) -> String {
+        format!("{}/{key}", self.prefix)
     }
 
     async fn read(&self, name: &str, fresh: bool) -> Result<SecretString> {
@@ -192,30 +192,20 @@ impl Secrets for SecretsManager {
         self.destroy(&self.token_name(name.unwrap_or(connection.name.as_str()))).await
     }
 
-    async fn ssh_key(&self, connection: &ConnectionName, version: u32) -> Result<SecretString> {
-        self.read(&self.key_name(connection, version), false).await
+    async fn ssh_key(&self, key: &KeySecret) -> Result<SecretString> {
+        self.read(&self.key_name(key), false).await
     }
 
-    async fn put_ssh_key(
-        &self,
-        connection: &ConnectionName,
-        version: u32,
-        private: &SecretString,
-    ) -> Result<()> {
-        self.write(&self.key_name(connection, version), private).await
+    async fn put_ssh_key(&self, key: &KeySecret, private: &SecretString) -> Result<()> {
+        self.write(&self.key_name(key), private).await
     }
 
     /// Written by creating the secret, which the service refuses where there is one: a pair that was
     /// stored is never replaced. A repeat by the SDK carries the same token and is the same write.
-    async fn make_ssh_key(
-        &self,
-        connection: &ConnectionName,
-        version: u32,
-        comment: &str,
-    ) -> Result<Option<String>> {
+    async fn make_ssh_key(&self, key: &KeySecret, comment: &str) -> Result<Option<String>> {
         let (private, public) = new_key_pair(comment)
             .map_err(|_| SecretsError::Unavailable("no key pair could be made".to_owned()))?;
-        let name = self.key_name(connection, version);
+        let name = self.key_name(key);
         let create = self.client.create_secret().name(&name);
         match sent(create.secret_string(private.expose_secret()).send()).await {
             Ok(_) => Ok(Some(public)),
@@ -233,8 +223,8 @@ impl Secrets for SecretsManager {
     }
 
     /// At once: a key that opens nothing any more is of no use to anybody.
-    async fn destroy_ssh_key(&self, connection: &ConnectionName, version: u32) -> Result<()> {
-        self.destroy(&self.key_name(connection, version)).await
+    async fn destroy_ssh_key(&self, key: &KeySecret) -> Result<()> {
+        self.destroy(&self.key_name(key)).await
     }
 
     async fn sign_evidence(&self, head: &Hash, now: Timestamp) -> Result<Signature> {

@@ -9,8 +9,10 @@ use axum::{
 use http::{StatusCode, header};
 use nodeyard_domain::{
     audit::{Action, AuditEntry, Outcome},
-    connection::{Connection, ConnectionName, ConnectionStatus, Permission, ProviderKind},
-    event,
+    connection::{
+        Connection, ConnectionName, ConnectionReason, ConnectionStatus, Permission, ProviderKind,
+    },
+    event::{self, Event},
     job::{JobState, ParkReason},
     wake::WakeReason,
 };
@@ -139,6 +141,11 @@ fn parse_wanted(name: &str, new: NewConnection) -> Result<Wanted, Problem> {
     Ok(Wanted { name, token, max_nodes: new.max_nodes, max_monthly: new.max_monthly })
 }
 
+fn changed_meanwhile() -> Problem {
+    let detail = "The connection was changed meanwhile: send the token again.";
+    Problem::new(ApiCode::EditConflict, detail)
+}
+
 impl<P: Ports> App<P> {
     /// Stores secrets first: a record never names a key or token that is not there.
     async fn keep(
@@ -158,6 +165,7 @@ impl<P: Ports> App<P> {
             permission: Permission::Unknown,
             token: known.and_then(|known| known.token.clone()),
             key: known.and_then(|known| known.key.clone()),
+            key_stem: known.and_then(|known| known.key_stem.clone()),
             retired: known.map(|known| known.retired.clone()).unwrap_or_default(),
             rotation: known.and_then(|known| known.rotation.clone()),
             max_nodes: wanted.max_nodes,
@@ -172,21 +180,60 @@ impl<P: Ports> App<P> {
         let fresh = connection.clone();
         let mut connection = connection.judged(Ok(judged.report.clone()), now);
         let events = event::of_connection(known.unwrap_or(&fresh), &connection, now);
-        self.keep_key(&connection, judged).await?;
         let token =
             self.secrets.put_provider_token(&wanted.name, connection.token.as_ref(), &wanted.token);
-        connection.token = Some(token.await?);
-        if !self.store.change_connection(&connection, &events, audit).await? {
+        let token = token.await?;
+        let is_stored = if known.is_some() {
+            connection.token = Some(token);
+            self.keep_key(&connection, judged).await?;
+            self.store.change_connection(&connection, &events, audit).await?
+        } else {
+            // The token's secret is another one each time that the name is connected: so are the
+            // keys'.
+            connection.key_stem = Some(token.secret.clone());
+            connection.token = Some(token);
+            self.begin(&mut connection, judged, &events, audit).await?
+        };
+        if is_stored { Ok(connection) } else { Err(changed_meanwhile()) }
+    }
+
+    /// Stores a connection that is new. What its key is called is on record before the key's
+    /// private half is written: whoever goes on after a crash, or has lost a race, meets that name
+    /// and no other. The connection is without a key for so long, which a later check mends.
+    async fn begin(
+        &self,
+        connection: &mut Connection,
+        judged: &Judged,
+        events: &[Event],
+        audit: &AuditEntry,
+    ) -> Result<bool, Problem> {
+        let is_whole = connection.key.is_none();
+        let stored = if is_whole {
+            self.store.change_connection(connection, events, audit).await?
+        } else {
+            let begun = Connection {
+                status: ConnectionStatus::Degraded,
+                reason: Some(ConnectionReason::PermissionUnknown),
+                permission: Permission::Unknown,
+                key: None,
+                ..connection.clone()
+            };
+            self.store.change_connection(&begun, &[], audit).await?
+        };
+        if !stored {
             // The record names the token that it has; a secret that no record names is deleted.
-            if known.is_none()
-                && let Err(error) = self.secrets.delete_provider_token(&connection).await
-            {
+            if let Err(error) = self.secrets.delete_provider_token(connection).await {
                 tracing::warn!(%error, connection = %connection.name, "an unused secret is left");
             }
-            let detail = "The connection was changed meanwhile: send the token again.";
-            return Err(Problem::new(ApiCode::EditConflict, detail));
+            return Ok(false);
         }
-        Ok(connection)
+        if is_whole {
+            return Ok(true);
+        }
+        connection.version += 1;
+        self.keep_key(connection, judged).await?;
+        // The trail has the request already.
+        Ok(self.store.swap_connection(connection, events).await?)
     }
 
     pub(super) async fn keep_key(
@@ -195,7 +242,7 @@ impl<P: Ports> App<P> {
         judged: &Judged,
     ) -> Result<(), Problem> {
         if let (Some(private), Some(key)) = (&judged.private_key, &connection.key) {
-            self.secrets.put_ssh_key(&connection.name, key.version, private).await?;
+            self.secrets.put_ssh_key(&connection.key_secret(key.version), private).await?;
         }
         Ok(())
     }
