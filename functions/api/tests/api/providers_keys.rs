@@ -21,7 +21,7 @@ async fn record(world: &World) -> Option<Connection> {
 async fn only_key(world: &World) -> String {
     let on = record(world).await.unwrap();
     let name = on.key_secret(on.key.as_ref().expect("a key").version).to_string();
-    assert_eq!(world.secrets.names("ssh-key/"), [name.clone()]);
+    assert_eq!(world.secrets.names("ssh-key/"), std::slice::from_ref(&name));
     name
 }
 
