@@ -7,8 +7,15 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Every file below a folder with this ending, build output and the local stack's files left out.
+/// The files below a folder with this ending, of which there is one at least.
 fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
+    let found = found(folder, ending);
+    assert!(!found.is_empty(), "nothing ends in {ending} below {folder}");
+    found
+}
+
+/// Every file below a folder with this ending, build output and the local stack's files left out.
+fn found(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut open = vec![root().join(folder)];
     while let Some(folder) = open.pop() {
@@ -24,7 +31,6 @@ fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
             }
         }
     }
-    assert!(!found.is_empty(), "nothing ends in {ending} below {folder}");
     found
 }
 
@@ -121,6 +127,79 @@ fn there_is_no_way_back_to_local_or_manual_nodes() {
         for word in ["host", "address", "local", "ssh_user", "ssh_port"] {
             assert!(!field.contains(word), "a node's body has {field}");
         }
+    }
+}
+
+/// What a way to get a node without a provider would be written as. Where such a word stands for
+/// something else, or to refuse it, is said with it.
+const OTHER_WAYS: &[(&str, &[&str])] = &[
+    ("connection: local", &[]),
+    ("connection=local", &[]),
+    ("ansible_connection", &[]),
+    ("local_action", &[]),
+    // A new connection to the node is tried from outside of it.
+    ("delegate_to", &["playbooks/roles/guard/tasks/change.yml"]),
+    ("hosts: localhost", &[]),
+    ("LocalNode", &[]),
+    ("ManualNode", &[]),
+    ("SelfNode", &[]),
+    ("NodeImport", &[]),
+    ("import_node", &[]),
+    ("adopt_node", &[]),
+    ("register_node", &[]),
+    // Refused by these names.
+    ("is_local", REFUSING),
+    ("ssh_host", SSH_HOST),
+    ("acquisition_mode", REFUSING),
+];
+
+const REFUSING: &[&str] = &[
+    "functions/api/src/nodes/body.rs",
+    "functions/api/src/code.rs",
+    "functions/api/src/snapshots",
+    "functions/api/openapi.json",
+    "functions/api/tests/api",
+    "infra/local/src/proof/acceptance.rs",
+    "events/api-post-node-local.json",
+    "README.md",
+];
+/// And sshd's own host keys, whose files are called so.
+const SSH_HOST: &[&str] = &[
+    "functions/api/src/nodes/body.rs",
+    "functions/api/tests/api",
+    "infra/local/src/proof/acceptance.rs",
+    "playbooks/roles/host_key",
+    "shared/domain/src/user_data",
+    "tests/hetzner-sim/src/backing",
+    "tests/profiles",
+];
+
+#[test]
+fn nowhere_is_a_word_of_another_way_to_get_a_node() {
+    let mut read = 0;
+    for folder in ["functions", "shared", "infra", "playbooks", "tests", "events"] {
+        for ending in [".rs", ".yml", ".yaml", ".j2", ".py", ".sh", ".json", ".md", ".cfg"] {
+            for (path, text) in found(folder, ending) {
+                read += 1;
+                hold(&path, &text);
+            }
+        }
+    }
+    assert!(read > 500, "only {read} files");
+    for name in ["README.md", "SECURITY.md", "CHANGELOG.md"] {
+        hold(&root().join(name), &std::fs::read_to_string(root().join(name)).unwrap());
+    }
+}
+
+fn hold(path: &Path, text: &str) {
+    let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+    // This file names the words it looks for.
+    if name == "tests/tests/architecture.rs" {
+        return;
+    }
+    for (word, allowed) in OTHER_WAYS {
+        let is_allowed = allowed.iter().any(|place| name.starts_with(place));
+        assert!(is_allowed || !text.contains(word), "{name} has {word:?}");
     }
 }
 

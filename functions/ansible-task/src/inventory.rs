@@ -108,6 +108,7 @@ mod tests {
     fn run() -> Run {
         Run {
             purpose: Default::default(),
+            expected_tasks: None,
             job_id: JobId::from_bits(1),
             number: 1,
             node_id: NodeId::from_bits(2),

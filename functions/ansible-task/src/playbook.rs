@@ -136,6 +136,9 @@ pub(crate) fn tell<S: RunStore, C: Clock>(
     report: &mut Report<'_, S, C>,
 ) {
     tally.add(event);
+    if matches!(event, Event::Task(task) if task.item.is_none()) {
+        report.task_done();
+    }
     prove(playbook, event, tally, report);
     let entry = match event {
         Event::Play { play } => report.entry(format!("play: {play}")),

@@ -39,6 +39,8 @@ pub(crate) struct Report<'a, S, C> {
     left_out: usize,
     last_at: Timestamp,
     appended: Instant,
+    /// Results of tasks so far.
+    tasks: u32,
 }
 
 impl<'a, S: RunStore, C: Clock> Report<'a, S, C> {
@@ -56,7 +58,24 @@ impl<'a, S: RunStore, C: Clock> Report<'a, S, C> {
             left_out: 0,
             last_at: Timestamp::MIN,
             appended: Instant::now(),
+            tasks: 0,
         }
+    }
+
+    /// One more task has a result.
+    pub(crate) fn task_done(&mut self) {
+        self.tasks = self.tasks.saturating_add(1);
+    }
+
+    pub(crate) fn tasks(&self) -> u32 {
+        self.tasks
+    }
+
+    /// How far the run is by the last one of its profile, in percent. The end is told by its own
+    /// entry: until then it is not 100.
+    fn percent(&self) -> Option<u64> {
+        let expected = u64::from(self.run.expected_tasks.filter(|tasks| *tasks > 0)?);
+        Some((u64::from(self.tasks) * 100 / expected).min(99))
     }
 
     pub(crate) fn number(&self) -> u32 {
@@ -111,7 +130,12 @@ impl<'a, S: RunStore, C: Clock> Report<'a, S, C> {
         let next = self.last_at.checked_add(SignedDuration::from_micros(1));
         self.last_at = self.clock.now().max(next.unwrap_or(self.last_at));
         let message = self.redacted(message.as_ref());
-        TimelineEntry::new(self.last_at, Source::Run, message).with("run", self.run.number)
+        let entry =
+            TimelineEntry::new(self.last_at, Source::Run, message).with("run", self.run.number);
+        match self.percent() {
+            Some(percent) => entry.with("percent", percent),
+            None => entry,
+        }
     }
 
     pub(crate) fn say(&mut self, message: impl AsRef<str>) {
@@ -153,6 +177,7 @@ impl<'a, S: RunStore, C: Clock> Report<'a, S, C> {
 
     /// Appends everything. A report that cannot be stored does not change the run's result.
     pub(crate) async fn close(&mut self) {
+        self.log.end();
         self.append(true).await;
     }
 

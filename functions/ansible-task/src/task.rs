@@ -174,7 +174,7 @@ pub(crate) async fn conclude<S: RunStore, C: Clock>(
     report.note_end(|report| {
         let number = report.number();
         match code {
-            None => report.entry(format!("run {number} succeeded")),
+            None => report.entry(format!("run {number} succeeded")).with("percent", 100),
             Some(code) => report
                 .entry(format!("run {number} ended: {}: {message}", code.as_str()))
                 .with("code", code.as_str())
@@ -189,6 +189,7 @@ pub(crate) async fn conclude<S: RunStore, C: Clock>(
         recap: progress.recap,
         readiness: progress.findings,
         smokes: progress.smokes,
+        tasks: Some(report.tasks()),
         key_version: progress.key_version,
         evidence: Some(report.evidence()),
         finished_at: report.now(),

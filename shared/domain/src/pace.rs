@@ -19,6 +19,8 @@ pub const MAX_POLLED: usize = 100;
 /// How many of the last creations of an image the median is taken of.
 const REMEMBERED_CREATIONS: usize = 9;
 /// The most offers whose refusal is remembered.
+/// Profiles whose runs are remembered.
+const REMEMBERED_PROFILES: usize = 64;
 const REMEMBERED_REFUSALS: usize = 64;
 /// How long a poll round keeps others from polling, in seconds, while the budget is plentiful.
 const POLL_LEASE_SECS: i64 = 3;
@@ -165,6 +167,9 @@ pub struct Pace {
     /// How long the last creations took, by image, in seconds, the newest last.
     #[serde(default)]
     pub took_secs: BTreeMap<String, Vec<u32>>,
+    /// How many results of tasks the last run of a profile had that succeeded.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tasks: BTreeMap<String, u32>,
     #[serde(default)]
     pub refused: Vec<RefusedRung>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -192,6 +197,7 @@ impl Pace {
             budget: Budget::full(now),
             poll_until: None,
             took_secs: BTreeMap::new(),
+            tasks: BTreeMap::new(),
             refused: Vec::new(),
             quota: None,
             groups: Vec::new(),
@@ -256,6 +262,13 @@ impl Pace {
         let mut known = self.took_secs.get(image)?.clone();
         known.sort_unstable();
         known.get(known.len() / 2).copied().map(i64::from)
+    }
+
+    /// Remembers how many results of tasks a run of a profile had. False when that is known, or
+    /// too many profiles are.
+    pub fn learn_tasks(&mut self, profile: &str, tasks: u32) -> bool {
+        let is_full = self.tasks.len() >= REMEMBERED_PROFILES && !self.tasks.contains_key(profile);
+        !is_full && self.tasks.insert(profile.to_owned(), tasks) != Some(tasks)
     }
 
     /// Remembers that a rung is refused, for `secs`.

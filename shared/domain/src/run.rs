@@ -54,6 +54,9 @@ pub struct RunResult {
     /// Of a smoke: its steps in order, those that were come to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub smokes: Vec<SmokeStep>,
+    /// Results of tasks that Ansible told of, over all playbooks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<u32>,
     /// The version of the managed key that the node lets in alone, proved by a login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_version: Option<u32>,
@@ -108,6 +111,9 @@ pub struct Run {
     pub number: u32,
     #[serde(default, skip_serializing_if = "Purpose::is_configure")]
     pub purpose: Purpose,
+    /// How many results of tasks the last run of this profile had: what progress is told by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_tasks: Option<u32>,
     pub node_id: NodeId,
     pub connection: ConnectionName,
     pub server_id: u64,
@@ -145,6 +151,7 @@ impl Run {
             job_id,
             number,
             purpose: Purpose::Configure,
+            expected_tasks: None,
             node_id: node.id.clone(),
             connection: node.spec.connection.clone(),
             server_id: server.map_or(0, |server| server.id),

@@ -11,7 +11,7 @@ use nodeyard_domain::{
     observation::{FailureClass, Outcome, ProviderFailure},
     ownership::{self, DeploymentKey},
     placement::Rung,
-    run::Run,
+    run::{Purpose, Run, RunResult},
     user_data,
 };
 
@@ -116,7 +116,11 @@ where
                 }))
             }
             Effect::StartRun { number } => self.start_run(job, node, *number).await,
-            Effect::LookAtRun { number } => self.look_at_run(job, *number).await,
+            Effect::LookAtRun { number } => {
+                let outcome = self.look_at_run(job, *number).await?;
+                self.learn_from_run(job, node, &outcome).await;
+                Ok(outcome)
+            }
             Effect::StopRun { number, of } => {
                 self.stop_run(of.as_ref().unwrap_or(&job.id), node, *number).await
             }
@@ -328,12 +332,18 @@ where
         let connection = self.store.connection(&job.connection).await?;
         let managed = connection.as_ref().and_then(|connection| connection.key.as_ref());
         let now = self.clock.now();
+        // Only for those who watch: a run goes on without it.
+        let expected_tasks = match (job.purpose(), self.store.pace(&job.connection, now).await) {
+            (Purpose::Configure, Ok(pace)) => pace.tasks.get(node.spec.profile.as_str()).copied(),
+            _ => None,
+        };
         // A run has at most what is left of the job, and always enough to fail in order.
         let least = now + SignedDuration::from_mins(1);
         let run = Run {
             job_id: job.id.clone(),
             number,
             purpose: job.purpose(),
+            expected_tasks,
             node_id: node.id.clone(),
             connection: job.connection.clone(),
             server_id: server.id,
@@ -423,6 +433,17 @@ where
                 })
             }
             Err(error) => Ok(Outcome::Failed(unanswered("task_unknown", error))),
+        }
+    }
+
+    /// How long the way was is how long the next one of its profile is expected to be.
+    async fn learn_from_run(&self, job: &Job, node: &Node, outcome: &Outcome) {
+        let Outcome::RunFinished(RunResult { code: None, tasks: Some(tasks), .. }) = outcome else {
+            return;
+        };
+        if job.purpose() == Purpose::Configure {
+            let profile = node.spec.profile.as_str();
+            self.change_pace(&job.connection, |pace| pace.learn_tasks(profile, *tasks)).await;
         }
     }
 

@@ -155,3 +155,18 @@ async fn a_port_that_does_not_answer_is_confirmed_by_a_login() {
     assert!(checks >= 1 && reach.tried().iter().all(|tried| *tried == address));
     assert_eq!(node(&world, &id).await.status, NodeStatus::Ready, "the login succeeded");
 }
+
+#[tokio::test]
+async fn a_run_is_told_how_long_the_last_one_of_its_profile_was() {
+    let mut world = World::new().await;
+    let (first, _) = world.provision(|_| {}).await;
+    world.run_for(600).await.unwrap();
+    let (second, id) = world.provision(|_| {}).await;
+    world.run_for(600).await.unwrap();
+    let check = look(&mut world, JobKind::NodeCheck, &id).await.id;
+    let mut told = Vec::new();
+    for job in [first, second, check] {
+        told.push(world.store.run(&job, 1).await.unwrap().unwrap().expected_tasks);
+    }
+    assert_eq!(told, [None, Some(12), None], "a check is no run of the profile");
+}

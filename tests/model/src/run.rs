@@ -40,6 +40,7 @@ impl RunAt {
 pub fn result(ok: bool) -> RunResult {
     RunResult {
         smokes: Vec::new(),
+        tasks: None,
         code: (!ok).then_some(Code::AnsibleHostFailed),
         message: String::new(),
         recap: Recap::default(),

@@ -169,3 +169,23 @@ async fn a_run_keeps_a_chain_whose_end_is_in_its_result() {
     assert_eq!(state.evidence.iter().filter(|entry| ended(&entry.fact)).count(), 5);
     assert_eq!(state.evidence.last().unwrap().fact, Fact::run_ended(None, ""));
 }
+
+#[tokio::test]
+async fn entries_tell_how_far_the_run_is_by_the_last_one_of_its_profile() {
+    let machine = Machine::configured();
+    machine.hook("web", r#"for i in 1 2 3; do task "Step $i" changed ""; done"#);
+    machine.perform().await.unwrap();
+    let first = machine.world.result();
+    let percents = |machine: &Machine| -> Vec<u64> {
+        let timeline = &machine.world.state().timeline;
+        timeline.iter().filter_map(|entry| entry.fields.get("percent")?.as_u64()).collect()
+    };
+    assert_eq!((first.tasks, percents(&machine)), (Some(3), vec![100]), "nothing to go by");
+    machine.world.state().timeline.clear();
+    machine.world.next_run();
+    machine.world.state().run.expected_tasks = first.tasks;
+    machine.perform().await.unwrap();
+    let told = percents(&machine);
+    assert!(told.is_sorted() && told.contains(&0) && told.contains(&33), "{told:?}");
+    assert_eq!((told[told.len() - 2], told[told.len() - 1]), (99, 100), "{told:?}");
+}

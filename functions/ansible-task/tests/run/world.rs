@@ -70,6 +70,7 @@ impl World {
         let now = Timestamp::now();
         let run = Run {
             purpose: Default::default(),
+            expected_tasks: None,
             job_id: JobId::from_bits(0xa),
             number: 1,
             node_id: NodeId::from_bits(0xb),

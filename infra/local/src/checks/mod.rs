@@ -12,7 +12,7 @@ use crate::canary;
 use crate::chaos;
 use crate::cli::{
     BackingKind, CanaryOptions, ChaosOptions, DemoOptions, PeerOptions, ProfilesOptions,
-    RotationOptions, SizesOptions, StackOptions, TestOptions,
+    ProofOptions, RotationOptions, SizesOptions, StackOptions, TestOptions,
 };
 use crate::command::{on_path, run_aloud, run_quietly};
 use crate::demo;
@@ -20,6 +20,7 @@ use crate::error::{Result, XtaskError};
 use crate::peer;
 use crate::prerequisites;
 use crate::profiles;
+use crate::proof;
 use crate::python::{self, Venv};
 use crate::report::Report;
 use crate::rotation;
@@ -89,6 +90,10 @@ async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) ->
         Action::Profiles => {
             let options = ProfilesOptions { stack: "test-profiles".to_owned(), short: true };
             profiles::profiles(workspace, &options, report).await
+        }
+        Action::Acceptance => {
+            let options = ProofOptions { stack: "test-acceptance".to_owned(), short: true };
+            proof::acceptance(workspace, &options, report).await
         }
         Action::Peer => {
             let options = PeerOptions { stack: "test-peer".to_owned(), runs: 1 };

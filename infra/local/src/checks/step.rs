@@ -34,6 +34,8 @@ pub enum Action {
     KilledStack,
     /// The demo, with nothing behind the servers.
     DemoWithoutMachines,
+    /// The acceptance criteria on one node, its smokes, and every readiness code.
+    Acceptance,
     /// The short form of the drill that kills processes and loses answers.
     Chaos,
     /// A revoked token under running jobs, another one, another managed key.
@@ -97,6 +99,7 @@ pub const STEPS: &[Step] = &[
     Step { name: "demo without machines", action: Action::DemoWithoutMachines },
     Step { name: "killed stack", action: Action::KilledStack },
     Step { name: "profiles", action: Action::Profiles },
+    Step { name: "acceptance", action: Action::Acceptance },
     Step { name: "chaos", action: Action::Chaos },
     Step { name: "rotation", action: Action::Rotation },
     Step { name: "canary", action: Action::Canary },

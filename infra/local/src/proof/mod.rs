@@ -6,8 +6,11 @@ mod breakage;
 mod readiness;
 mod root_shell;
 mod smokes;
+pub mod times;
 
 use std::path::PathBuf;
+
+use serde_json::Value;
 
 use crate::bench::{Bench, with_stack};
 use crate::bundle::Verifier;
@@ -16,6 +19,8 @@ use crate::error::{IoContext as _, Result, XtaskError};
 use crate::profiles::node::{Login, ProfileNode};
 use crate::report::Report;
 use crate::workspace::Workspace;
+
+use times::Times;
 
 /// What every proof needs.
 pub struct Site<'a> {
@@ -27,6 +32,14 @@ pub struct Site<'a> {
 }
 
 impl Site<'_> {
+    /// Tells where the time until the node was ready went. Answers with the evidence of that.
+    async fn tell_times(&mut self, profile: &str, node: &ProfileNode) -> Result<Value> {
+        let bundle = self.verifier.authentic(self.bench, &node.job).await?;
+        let times = Times::of(self.bench, &node.job, &bundle).await?;
+        self.bench.report.line(format!("{profile}: {}", times.line()));
+        Ok(bundle)
+    }
+
     async fn acquire(&self, name: &str, profile: &str) -> Result<ProfileNode> {
         let node = ProfileNode::acquire(self.bench, &self.login, name, profile).await?;
         self.bench.report.line(format!("{name}: ready after {:.0} s", node.ready_secs));
@@ -78,6 +91,7 @@ pub async fn readiness(
 ) -> Result<()> {
     on_site(workspace, options, report, "readiness", async |site| {
         let node = site.acquire("readiness", "base").await?;
+        site.tell_times("base", &node).await?;
         let seen = readiness::broken_and_repaired(site, &node).await?;
         Ok(format!("readiness: {} codes seen on a node: {}", seen.len(), seen.join(", ")))
     })

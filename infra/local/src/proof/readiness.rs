@@ -10,7 +10,6 @@ use super::breakage::{BREAKAGES, Breakage, WARNING};
 use super::root_shell::RootShell;
 use crate::error::{Result, XtaskError};
 use crate::profiles::node::ProfileNode;
-use crate::simulator::PROVIDER_TOKEN;
 
 /// How long a machine that was switched on takes to let anybody in.
 const BOOT: Duration = Duration::from_secs(90);
@@ -36,17 +35,18 @@ pub async fn broken_and_repaired(site: &Site<'_>, node: &ProfileNode) -> Result<
     seen.push(WARNING.code.to_owned());
     drop(shell);
 
-    let seen = check(site, node).await?;
-    let server = seen.pointer("/server/id").and_then(Value::as_u64).unwrap_or_default();
+    let shown = check(site, node).await?;
+    let server = shown.pointer("/server/id").and_then(Value::as_u64).unwrap_or_default();
+    let token = site.bench.state.provider_token.as_str();
     let path = |action: &str| format!("/v1/servers/{server}{action}");
-    site.bench.simulator.act(PROVIDER_TOKEN, Method::POST, &path("/actions/poweroff")).await?;
+    site.bench.simulator.act(token, Method::POST, &path("/actions/poweroff")).await?;
     not_ready(site, node, "provider_server_off").await?;
-    site.bench.simulator.act(PROVIDER_TOKEN, Method::POST, &path("/actions/poweron")).await?;
+    site.bench.simulator.act(token, Method::POST, &path("/actions/poweron")).await?;
     booted(site, node).await?;
     ready(site, node).await?;
     seen.push("provider_server_off".to_owned());
 
-    site.bench.simulator.act(PROVIDER_TOKEN, Method::DELETE, &path("")).await?;
+    site.bench.simulator.act(token, Method::DELETE, &path("")).await?;
     not_ready(site, node, "provider_server_missing").await?;
     // It stays so, however often it is looked at, until somebody gives the node back.
     not_ready(site, node, "provider_server_missing").await?;

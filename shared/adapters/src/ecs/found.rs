@@ -81,6 +81,7 @@ mod tests {
     fn run(number: u32) -> Run {
         Run {
             purpose: Default::default(),
+            expected_tasks: None,
             job_id: JobId::from_bits(1),
             number,
             node_id: NodeId::from_bits(2),

@@ -326,3 +326,16 @@ fn it_comes_back_as_it_was_stored_and_stays_small() {
     let bare = r#"{"version": 3, "budget": {"limit": 3600, "remaining": 12.5, "at": "2026-01-01T00:00:00Z"}}"#;
     assert_eq!(serde_json::from_str::<Pace>(bare).unwrap().version, 3);
 }
+
+#[test]
+fn the_last_run_of_a_profile_is_remembered_and_profiles_are_bounded() {
+    let mut pace = Pace::new(Timestamp::UNIX_EPOCH);
+    assert!(pace.learn_tasks("web", 120));
+    assert!(!pace.learn_tasks("web", 120), "nothing to write");
+    assert!(pace.learn_tasks("web", 118));
+    for number in 0..100 {
+        pace.learn_tasks(&format!("own-{number}"), 5);
+    }
+    assert_eq!((pace.tasks.len(), pace.tasks["web"]), (64, 118));
+    assert!(pace.learn_tasks("web", 117), "known ones still change");
+}

@@ -234,8 +234,8 @@ fn found(next: &mut Transition<'_>, server: Server, ownership: Ownership, status
             removal::begin(next);
         }
         Ownership::Foreign => {
-            // Not ours, so there is nothing of ours under the name.
-            next.job.settle_until = None;
+            // Nothing of ours is under the name now. A create whose outcome is unknown can still
+            // land once somebody has removed that server, so the settle time is kept.
             next.fail(
                 Code::ProviderNameConflict,
                 &format!("server {} holds the name {} and is not ours", server.id, server.name),

@@ -5,8 +5,8 @@
 //! | stop_run | run_stopped | delete_server, find_leftover without a server on record, kept where a failure keeps its server |
 //! | stop_run | still running, or stop refused | stop_run |
 //! | find_leftover | found, ours | delete_server |
-//! | find_leftover | absent, may still land | find_leftover |
-//! | find_leftover | foreign, or absent with the settle time over | removed |
+//! | find_leftover | foreign or absent, may still land | find_leftover |
+//! | find_leftover | foreign or absent, settle time over | removed |
 //! | delete_server | accepted, or not found | confirm_gone |
 //! | confirm_gone | gone, the marker seen | removed |
 //! | confirm_gone | still there, too often | delete_server |
@@ -99,15 +99,17 @@ pub(super) fn find_leftover(next: &mut Transition<'_>, outcome: Outcome) {
             next.job.server = Some(server);
             next.go(Step::DeleteServer, Effect::DeleteServer { server_id }, 0);
         }
-        // Names are unique: where a foreign server holds ours, none of ours can be or come.
-        Outcome::ServerFound { ownership: Ownership::Foreign, .. } => removed(next),
-        Outcome::ServerAbsent => match next.job.settle_until {
-            Some(until) if next.now < until => {
-                let left = (until.as_second() - next.now.as_second()).max(1);
-                next.again(left.min(next.policy.settle_look_secs));
+        // Names are unique: where a foreign server holds ours, none of ours is. One may come when
+        // that one goes.
+        Outcome::ServerFound { ownership: Ownership::Foreign, .. } | Outcome::ServerAbsent => {
+            match next.job.settle_until {
+                Some(until) if next.now < until => {
+                    let left = (until.as_second() - next.now.as_second()).max(1);
+                    next.again(left.min(next.policy.settle_look_secs));
+                }
+                _ => removed(next),
             }
-            _ => removed(next),
-        },
+        }
         Outcome::MarkerMissing => unproved(next),
         Outcome::Failed(failure) => next.provider_failed(&failure),
         _ => next.keep_time(),

@@ -167,6 +167,7 @@ impl Life {
             60,
             Outcome::RunFinished(RunResult {
                 smokes: Vec::new(),
+                tasks: None,
                 code,
                 message: format!("after {} s", self.salt),
                 recap: Recap { ok: 9, changed: 3, ..Recap::default() },

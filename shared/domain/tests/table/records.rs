@@ -95,6 +95,7 @@ pub fn placement_error() -> Outcome {
 pub fn finished(code: Option<Code>, probes_passed: bool) -> Outcome {
     Outcome::RunFinished(RunResult {
         smokes: Vec::new(),
+        tasks: None,
         code,
         message: "message".into(),
         recap: Recap { ok: 5, changed: 2, ..Recap::default() },

@@ -268,6 +268,7 @@ impl Bench {
         };
         RunResult {
             smokes: Vec::new(),
+            tasks: None,
             code,
             message: String::new(),
             recap: Recap::default(),

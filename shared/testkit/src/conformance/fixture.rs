@@ -200,6 +200,7 @@ pub(super) async fn node<S: Store>(store: &S, id: &NodeId) -> Node {
 pub(super) fn run(job: &Job, number: u32) -> Run {
     Run {
         purpose: Default::default(),
+        expected_tasks: None,
         job_id: job.id.clone(),
         number,
         node_id: job.node_id.clone(),
@@ -223,6 +224,7 @@ pub(super) fn run(job: &Job, number: u32) -> Run {
 pub(super) fn result(message: &str) -> RunResult {
     RunResult {
         smokes: Vec::new(),
+        tasks: None,
         code: None,
         message: message.to_owned(),
         recap: Recap { ok: 3, ..Recap::default() },

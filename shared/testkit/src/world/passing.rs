@@ -190,6 +190,7 @@ fn result(code: Option<Code>, finished_at: Timestamp) -> RunResult {
     };
     RunResult {
         smokes: Vec::new(),
+        tasks: Some(12),
         code,
         message: code.map(|code| code.as_str().to_owned()).unwrap_or_default(),
         recap: Recap { ok: 10, changed: 3, failed: u32::from(code.is_some()), ..Recap::default() },

@@ -29,7 +29,7 @@ const ROWS: &[Row] = &[
     // A late answer of the open attempt.
     (&[P], "FindServer", "created", &["StartRun"]),
     // Adopted, an older attempt's, or foreign.
-    (&[P], "FindServer", "server_found", &["StartRun", "DeleteServer", "Done"]),
+    (&[P], "FindServer", "server_found", &["StartRun", "DeleteServer", "FindLeftover"]),
     (&[P], "FindServer", "marker_missing", &["FindServer"]),
     (&[P], "FindServer", "server_absent", &["FindServer", "CreateServer"]),
     // Running.

@@ -152,6 +152,7 @@ impl Stage {
 fn result(code: Option<Code>, is_ready: bool, now: Timestamp) -> RunResult {
     RunResult {
         smokes: Vec::new(),
+        tasks: None,
         code,
         message: code.map(|code| code.sentence().to_owned()).unwrap_or_default(),
         recap: Recap { ok: 10, changed: 3, failed: u32::from(code.is_some()), ..Recap::default() },

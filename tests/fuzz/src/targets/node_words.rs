@@ -23,7 +23,7 @@ use crate::target::{Limits, Target};
 const SECRET_LINE: &str = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW";
 
 /// The most a run may keep: its log's cap, and what is open beside it.
-const MAX_LOG_BYTES: usize = (20 << 20) + (64 << 10);
+const MAX_LOG_BYTES: usize = (20 << 20) + (320 << 10);
 const MAX_PIECE_BYTES: usize = 64 * 1024;
 const MAX_ENTRIES: usize = 402;
 const MAX_ENTRY_BYTES: usize = 16 * 1024;
@@ -42,6 +42,7 @@ impl NodeWords {
 fn run() -> Run {
     Run {
         purpose: Default::default(),
+        expected_tasks: None,
         job_id: JobId::from_bits(1),
         number: 1,
         node_id: NodeId::from_bits(2),

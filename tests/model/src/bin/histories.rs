@@ -1,4 +1,4 @@
-//! Writes the histories of a release, once.
+//! Writes the histories of a release, each once.
 
 use clap::{Parser, Subcommand};
 use nodeyard_model::histories::folder;
@@ -11,7 +11,7 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Writes today's records under the name of a release that has none yet.
+    /// Writes those of today's records that the release has not yet.
     Write { release: String },
 }
 

@@ -42,17 +42,18 @@ pub fn digest(text: &[u8]) -> String {
     hex::encode(Sha256::digest(text))
 }
 
-/// Writes today's histories under a release's name and adds them to the list.
+/// Writes those of today's histories that a release has not yet, and adds them to the list. How
+/// many that were.
 ///
 /// # Errors
-/// When the release has histories already: they are never edited.
+/// When a file cannot be written. What is there is never edited.
 pub fn write(root: &Path, release: &str) -> io::Result<usize> {
     let folder = root.join(release);
-    fs::create_dir_all(root)?;
-    fs::create_dir(&folder)?;
+    fs::create_dir_all(&folder)?;
     let mut sums = fs::OpenOptions::new().create(true).append(true).open(root.join(SUMS))?;
     let mut states = states::all();
     states.sort_by(|one, other| one.0.cmp(&other.0));
+    states.retain(|(name, _)| !folder.join(format!("{name}.json")).exists());
     for (name, history) in &states {
         let text = text(history)?;
         fs::write(folder.join(format!("{name}.json")), &text)?;

@@ -37,6 +37,7 @@ fn running() -> Outcome {
 pub fn finished(code: Option<Code>) -> Outcome {
     Outcome::RunFinished(RunResult {
         smokes: Vec::new(),
+        tasks: None,
         code,
         message: "message".into(),
         recap: Recap { ok: 40, changed: 12, failed: 0, unreachable: 0, skipped: 3 },
@@ -70,6 +71,9 @@ pub fn all() -> Vec<(String, History)> {
     all.extend(
         configures().into_iter().map(|(name, script)| (format!("configure-{name}"), script)),
     );
+    for (kind, word) in [(JobKind::NodeCheck, "check"), (JobKind::NodeSmoke, "smoke")] {
+        all.extend(looks(kind).into_iter().map(|(name, it)| (format!("{word}-{name}"), it)));
+    }
     all.extend(releases().into_iter().map(|(name, script)| (format!("release-{name}"), script)));
     all.into_iter().map(|(name, script)| (name, script.history())).collect()
 }
@@ -209,6 +213,32 @@ fn configures() -> Scripts {
             start().tell_all([Outcome::RunStarted, finished(Some(Code::AnsibleHostFailed))]),
         ),
     ]
+}
+
+/// Checks and smokes, which leave the node as it is.
+fn looks(kind: JobKind) -> Scripts {
+    let taken = || on_taken_node(kind, false);
+    let start = || if kind == JobKind::NodeCheck { taken().tell(running()) } else { taken() };
+    let cancelled = start().tell(Outcome::RunStarted).with(|job, _, now| {
+        job.cancel_requested_at = Some(now);
+    });
+    let stopping = cancelled.tell(Outcome::Nothing);
+    let broke = finished(Some(Code::AnsibleHostFailed));
+    let mut all = vec![
+        ("queued", Script::on_node(kind, false)),
+        ("stop-earlier-run", on_taken_node(kind, true)),
+        ("start-run", start()),
+        ("await-run", start().tell(Outcome::RunStarted)),
+        ("undo-stop-run", stopping.clone()),
+        ("cancelled", stopping.tell(Outcome::RunStopped)),
+        ("ready", start().tell_all([Outcome::RunStarted, finished(None)])),
+        ("failed", start().tell_all([Outcome::RunStarted, broke])),
+    ];
+    if kind == JobKind::NodeCheck {
+        all.push(("fetch-server", taken()));
+        all.push(("server-gone", taken().tell(Outcome::ServerAbsent)));
+    }
+    all
 }
 
 fn releases() -> Scripts {

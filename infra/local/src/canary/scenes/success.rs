@@ -1,13 +1,19 @@
 //! What goes well: a connection, another token, a node that is acquired, gets another managed key, is
 //! configured again and released.
 
+use std::time::Duration;
+
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Stage;
 use crate::api::text;
 use crate::error::{Result, XtaskError};
 use crate::simulator::PROJECT;
+
+/// Between two looks at a node, and how many there are at most.
+const LOOK: Duration = Duration::from_millis(100);
+const MOST_LOOKS: u32 = 600;
 
 /// # Errors
 /// Something did not go well.
@@ -41,9 +47,23 @@ pub async fn acquire_one(stage: &Stage<'_>) -> Result<String> {
         "fault": { "kind": "set_fields", "fields": { "/root_password": password } },
     });
     stage.bench.simulator.arm(&fault).await?;
-    let asked = stage.ask("canary-good", "main", json!({ "pry": true })).await?;
+    // Slowly: the first host key is shown only until it is replaced.
+    let asked = stage.ask("canary-good", "main", json!({ "pry": true, "secs": 1 })).await?;
+    first_host_key_shown(stage, &asked.node).await?;
     match stage.wait_for_end(&asked.job).await?.as_str() {
         "succeeded" => Ok(asked.node),
         other => Err(XtaskError::Check(format!("the node that was to be ready: {other}"))),
     }
+}
+
+/// Reads the node until it shows the host key that its user data delivered.
+async fn first_host_key_shown(stage: &Stage<'_>, node: &str) -> Result<()> {
+    for _ in 0..MOST_LOOKS {
+        let shown = stage.bench.api.get(&format!("/nodes/{node}")).await?;
+        if shown.pointer("/ssh/known_hosts").is_some_and(Value::is_string) {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Err(XtaskError::Check(format!("{node} never showed a host key")))
 }

@@ -123,10 +123,8 @@ const REMOVING: &[Phrase] = &[
         matches!(case.outcome, Outcome::RunRunning | Outcome::RunRefused { .. })
     }),
     ("found, ours", |case| found(case).is_some_and(|(of, _)| of != Ownership::Foreign)),
-    ("foreign, or absent with the settle time over", |case| {
-        let foreign = found(case).is_some_and(|(of, _)| of == Ownership::Foreign);
-        foreign || is_absent(case) && is_settled(case)
-    }),
+    ("foreign or absent, may still land", |case| is_foreign_or_absent(case) && !is_settled(case)),
+    ("foreign or absent, settle time over", |case| is_foreign_or_absent(case) && is_settled(case)),
     ("accepted, or not found", |case| {
         let gone = class(case) == Some(FailureClass::NotFound);
         gone || *case.outcome == Outcome::DeleteAccepted
@@ -260,6 +258,10 @@ fn seen<'a>(case: &Case<'a>) -> Option<&'a ServerStatus> {
 
 fn is_absent(case: &Case<'_>) -> bool {
     *case.outcome == Outcome::ServerAbsent
+}
+
+fn is_foreign_or_absent(case: &Case<'_>) -> bool {
+    is_absent(case) || found(case).is_some_and(|(of, _)| of == Ownership::Foreign)
 }
 
 fn is_settled(case: &Case<'_>) -> bool {

@@ -100,6 +100,14 @@ fn a_foreign_name_is_terminal_and_nothing_is_deleted() {
         failed(FailureClass::NameTaken),
         found(Ownership::Foreign, ServerStatus::Running),
     ]);
+    // A create of ours may still land when that server goes.
+    assert_eq!((walk.job.state, walk.job.step), (JobState::Running, Step::FindLeftover));
+    let late = walk.clone().tell(found(Ownership::Current, ServerStatus::Running));
+    assert_eq!(late.job.step, Step::DeleteServer);
+    let secs = walk.job.settle_until.unwrap().as_second() - walk.now.as_second();
+    let walk = walk.tell(found(Ownership::Foreign, ServerStatus::Running));
+    assert_eq!(walk.job.step, Step::FindLeftover);
+    let walk = walk.after(secs).tell(found(Ownership::Foreign, ServerStatus::Running));
     assert_eq!(walk.end(), (JobState::Failed, Some(NodeStatus::Failed)));
     assert_eq!(walk.job.error.unwrap().code, Code::ProviderNameConflict);
     assert!(!walk.steps.contains(&Step::DeleteServer));

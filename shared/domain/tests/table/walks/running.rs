@@ -29,6 +29,7 @@ fn ended(readiness: Vec<Finding>) -> Outcome {
     let (message, recap) = (String::new(), Recap::default());
     Outcome::RunFinished(RunResult {
         smokes: Vec::new(),
+        tasks: None,
         code: None,
         message,
         recap,
