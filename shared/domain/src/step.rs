@@ -144,10 +144,10 @@ fn advance(next: &mut Transition<'_>, outcome: Outcome) {
     match next.job.step {
         Step::TakeNode => match next.job.kind {
             JobKind::NodeRelease => release::take_node(next, outcome),
-            JobKind::NodeCheck => check::take_node(next, outcome),
-            JobKind::NodeProvision | JobKind::NodeConfigure | JobKind::NodeSmoke => {
-                configure::take_node(next, outcome);
-            }
+            JobKind::NodeProvision
+            | JobKind::NodeConfigure
+            | JobKind::NodeCheck
+            | JobKind::NodeSmoke => configure::take_node(next, outcome),
         },
         Step::EnsureKey => acquire::ensure_key(next, outcome),
         Step::EnsureGroup => acquire::ensure_group(next, outcome),

@@ -79,7 +79,7 @@ where
                 if self.clock.now() > end || watched.checks >= MAX_CHECKS {
                     break;
                 }
-                self.look(&connection, nodes, &mut watched).await?;
+                self.look(&connection, nodes, end, &mut watched).await?;
             }
         }
         info!(nodes = watched.nodes, checks = watched.checks, "nodes watched");
@@ -117,6 +117,7 @@ where
         &self,
         on: &Connection,
         nodes: &[Node],
+        end: Timestamp,
         watched: &mut Watched,
     ) -> Result<(), StoreError> {
         let Some(sights) = self.sights(on, nodes).await? else { return Ok(()) };
@@ -124,7 +125,9 @@ where
             watched.nodes += 1;
             let (now, sight) = (self.clock.now(), sights[&node.id]);
             let address = node.server.as_ref().and_then(|server| server.ipv4.as_deref());
-            let answers = match address.filter(|_| is_tried(node, sight, now)) {
+            // Ports that do not answer take their time.
+            let may_try = now <= end && is_tried(node, sight, now);
+            let answers = match address.filter(|_| may_try) {
                 Some(address) => self.reach.answers(address).await,
                 None => None,
             };

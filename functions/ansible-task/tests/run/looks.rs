@@ -121,3 +121,20 @@ async fn a_node_that_is_not_ready_is_not_smoked() {
     assert_eq!((result.code, is_ready(&result.readiness)), (None, false));
     assert_eq!(machine.lines("played"), ["readiness"]);
 }
+
+#[tokio::test]
+async fn a_node_that_reports_too_much_is_cut() {
+    let machine = looking(Purpose::Smoke { keep: false });
+    // As much as a line of events holds.
+    let (name, text) = ("x".repeat(100), "x".repeat(500));
+    let step = json!({"suite": name, "step": name, "ok": false, "millis": u64::MAX,
+        "command": text, "detail": text});
+    let steps: Vec<_> = std::iter::repeat_n(step, 48).collect();
+    machine.put("told", &format!("\"smokes\":{}", json!(steps)));
+    machine.hook("smokes", r#"stats '"ok":5' "$(cat "$W/told")"; exit 0"#);
+    machine.perform().await.unwrap();
+    let result = machine.world.result();
+    assert_eq!((result.code, result.smokes.len()), (Some(Code::SmokeFailed), 40));
+    let bytes = serde_json::to_vec(&result.smokes).unwrap().len();
+    assert!(bytes < 36 * 1024, "{bytes}");
+}

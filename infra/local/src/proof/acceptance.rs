@@ -46,7 +46,7 @@ pub async fn held(site: &mut Site<'_>, root: &Path, short: bool) -> Result<Strin
     };
     let only = Held {
         criterion: "nothing of local, manual or self acquisition is left",
-        test: "nodeyard-tests::architecture there_is_no_way_back_to_local_or_manual_nodes",
+        test: "nodeyard-tests::architecture nowhere_is_a_word_of_another_way_to_get_a_node",
         digest: no_way_back(root)?,
     };
     let smoked = smokes::passed(site, &node).await?;

@@ -18,7 +18,7 @@
 //! | fetch_server | off, being deleted, or absent | succeeded, node not_ready |
 //! | await_run | finished, with a verdict | succeeded, node ready or not_ready |
 
-use super::{Transition, removal, running};
+use super::{Transition, running};
 use crate::{
     code::Code,
     job::{Effect, JobState, Step},
@@ -27,23 +27,6 @@ use crate::{
     readiness::{self, Finding, ReadinessCode},
     run::RunResult,
 };
-
-pub(super) fn take_node(next: &mut Transition<'_>, outcome: Outcome) {
-    match outcome {
-        Outcome::NodeTaken { server, attempts, run } => {
-            next.inherit(server, attempts, run);
-            if next.job.server.is_none() {
-                return next.fail(Code::ProviderServerGone, "the node has no server on record");
-            }
-            match &next.job.earlier_run {
-                Some(_) => removal::begin(next),
-                None => begin(next),
-            }
-        }
-        Outcome::NodeBusy => next.again(next.policy.turn_look_secs),
-        _ => next.keep_time(),
-    }
-}
 
 /// The provider is asked first: it costs one call, and without a server nothing answers.
 pub(super) fn begin(next: &mut Transition<'_>) {

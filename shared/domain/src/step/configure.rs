@@ -16,10 +16,10 @@
 //! | stop_run | an earlier job's run stopped | start_run; on the way back failed, cancelled |
 //! | stop_run | its own run stopped | failed, cancelled |
 
-use super::{Transition, removal, running};
+use super::{Transition, check, removal, running};
 use crate::{
     code::Code,
-    job::{JobState, Phase},
+    job::{JobKind, JobState, Phase},
     node::NodeStatus,
     observation::Outcome,
 };
@@ -36,11 +36,20 @@ pub(super) fn take_node(next: &mut Transition<'_>, outcome: Outcome) {
             }
             match &next.job.earlier_run {
                 Some(_) => removal::begin(next),
-                None => running::begin(next),
+                None => begin(next),
             }
         }
         Outcome::NodeBusy => next.again(next.policy.turn_look_secs),
         _ => next.keep_time(),
+    }
+}
+
+/// What comes once no earlier run can be alive: of a check, the look at the provider.
+pub(super) fn begin(next: &mut Transition<'_>) {
+    if next.job.kind == JobKind::NodeCheck {
+        check::begin(next);
+    } else {
+        running::begin(next);
     }
 }
 

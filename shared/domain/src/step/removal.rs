@@ -15,7 +15,7 @@
 //!
 //! "Removed" is the job type's: another attempt, failed, cancelled or released.
 
-use super::{Transition, check, provision, release, running, transition::describe};
+use super::{Transition, configure, provision, release, transition::describe};
 use crate::{
     code::Code,
     job::{Effect, JobKind, Phase, Step},
@@ -44,12 +44,10 @@ pub(super) fn stop_run(next: &mut Transition<'_>, outcome: Outcome) {
             next.note("an earlier job's run is stopped");
             next.node.last_run =
                 next.job.earlier_run.take().map(|run| Some(RunRef { active: false, ..run }));
-            match (next.job.kind, next.job.phase) {
-                (JobKind::NodeConfigure | JobKind::NodeSmoke, Phase::Forward) => {
-                    running::begin(next);
-                }
-                (JobKind::NodeCheck, Phase::Forward) => check::begin(next),
-                _ => begin(next),
+            if next.job.kind.keeps_server() && next.job.phase == Phase::Forward {
+                configure::begin(next);
+            } else {
+                begin(next);
             }
         }
         Outcome::RunStopped => {
@@ -72,7 +70,7 @@ pub(super) fn stop_run(next: &mut Transition<'_>, outcome: Outcome) {
 fn after_stop(next: &mut Transition<'_>) {
     match next.job.kind {
         JobKind::NodeConfigure | JobKind::NodeCheck | JobKind::NodeSmoke => {
-            super::configure::stopped(next);
+            configure::stopped(next);
         }
         JobKind::NodeProvision if provision::keeps_server(next) => provision::kept(next),
         JobKind::NodeProvision | JobKind::NodeRelease => match &next.job.server {
