@@ -91,32 +91,22 @@ impl SecretsManager {
         Ok(secret)
     }
 
-    /// Writes a new value, whether the secret exists, does not, or was deleted a while ago.
-    async fn write(&self, name: &str, secret: &SecretString) -> Result<()> {
-        self.cache.forget(name);
-        let put =
-            || self.client.put_secret_value().secret_id(name).secret_string(secret.expose_secret());
-        let Err(error) = sent(put().send()).await else { return Ok(()) };
-        match error.code() {
-            Some("ResourceNotFoundException") => {
-                let create = self.client.create_secret().name(name);
-                let create = create.secret_string(secret.expose_secret());
-                match sent(create.send()).await {
-                    Ok(_) => Ok(()),
-                    // Somebody created it in between, or our own first try did.
-                    Err(error) if error.code() == Some("ResourceExistsException") => {
-                        sent(put().send()).await.map(|_| ()).map_err(|error| unavailable(&error))
-                    }
-                    Err(error) => Err(unavailable(&error)),
-                }
+    /// Writes by creating the secret, which the service refuses where there is one: what was stored
+    /// is never replaced. A repeat by the SDK carries the same token and is the same write.
+    async fn create(&self, name: &str, secret: &SecretString) -> Result<bool> {
+        let create = self.client.create_secret().name(name);
+        match sent(create.secret_string(secret.expose_secret()).send()).await {
+            Ok(_) => Ok(true),
+            // The latter: it is marked for deletion, and its name is still taken.
+            Err(error)
+                if matches!(
+                    error.code(),
+                    Some("ResourceExistsException" | "InvalidRequestException")
+                ) =>
+            {
+                Ok(false)
             }
-            // Marked for deletion: its name stays taken until it is restored.
-            Some("InvalidRequestException") => {
-                let restore = self.client.restore_secret().secret_id(name);
-                sent(restore.send()).await.map_err(|error| unavailable(&error))?;
-                sent(put().send()).await.map(|_| ()).map_err(|error| unavailable(&error))
-            }
-            _ => Err(unavailable(&error)),
+            Err(error) => Err(unavailable(&error)),
         }
     }
 }
@@ -196,30 +186,15 @@ impl Secrets for SecretsManager {
         self.read(&self.key_name(key), false).await
     }
 
-    async fn put_ssh_key(&self, key: &KeySecret, private: &SecretString) -> Result<()> {
-        self.write(&self.key_name(key), private).await
+    async fn put_ssh_key(&self, key: &KeySecret, private: &SecretString) -> Result<bool> {
+        self.create(&self.key_name(key), private).await
     }
 
-    /// Written by creating the secret, which the service refuses where there is one: a pair that was
-    /// stored is never replaced. A repeat by the SDK carries the same token and is the same write.
     async fn make_ssh_key(&self, key: &KeySecret, comment: &str) -> Result<Option<String>> {
         let (private, public) = new_key_pair(comment)
             .map_err(|_| SecretsError::Unavailable("no key pair could be made".to_owned()))?;
-        let name = self.key_name(key);
-        let create = self.client.create_secret().name(&name);
-        match sent(create.secret_string(private.expose_secret()).send()).await {
-            Ok(_) => Ok(Some(public)),
-            // The latter: it is marked for deletion, and its name is still taken.
-            Err(error)
-                if matches!(
-                    error.code(),
-                    Some("ResourceExistsException" | "InvalidRequestException")
-                ) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(unavailable(&error)),
-        }
+        let is_new = self.create(&self.key_name(key), &private).await?;
+        Ok(is_new.then_some(public))
     }
 
     /// At once: a key that opens nothing any more is of no use to anybody.

@@ -116,8 +116,9 @@ pub struct Connection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<ManagedKey>,
     /// What the secrets of its keys are called: the name, and a random suffix that is on record
-    /// before the first of them is written, and never changes. Records of before there were
-    /// suffixes have none, see [`Connection::key_secret`].
+    /// before the first of them is written. Each request that makes a first key sets its own; with
+    /// the key on record it never changes. Records of before there were suffixes have none, see
+    /// [`Connection::key_secret`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_stem: Option<String>,
     /// Versions of the managed key that are not the newest, until they are destroyed.

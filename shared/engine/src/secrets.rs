@@ -51,11 +51,13 @@ pub trait Secrets: Send + Sync {
     /// The private half of a managed SSH key, in OpenSSH form.
     fn ssh_key(&self, key: &KeySecret) -> impl Future<Output = Result<SecretString>> + Send;
 
+    /// Stores a private half where nothing is stored yet; `false` when the name is taken, and what
+    /// is there stays.
     fn put_ssh_key(
         &self,
         key: &KeySecret,
         private: &SecretString,
-    ) -> impl Future<Output = Result<()>> + Send;
+    ) -> impl Future<Output = Result<bool>> + Send;
 
     /// Makes a new key pair and stores its private half where nothing is stored yet: it is written
     /// once and never again. Gives the line of OpenSSH public key, with `comment`; `None` when the

@@ -166,6 +166,18 @@ impl MemorySecrets {
 }
 
 impl MemorySecrets {
+    fn write_once(&self, name: &str, value: &str) -> Result<bool, SecretsError> {
+        if self.faults.hits(Fault::SecretsUnavailable) {
+            return Err(SecretsError::Unavailable("no answer".to_owned()));
+        }
+        let mut values = held(&self.values);
+        if values.contains_key(name) {
+            return Ok(false);
+        }
+        values.insert(name.to_owned(), value.to_owned());
+        Ok(true)
+    }
+
     /// No two pairs are the same, whether they are stored or not.
     fn make_pair(&self, key: &KeySecret) -> Result<Option<String>, SecretsError> {
         if self.faults.hits(Fault::SecretsUnavailable) {
@@ -258,8 +270,11 @@ impl Secrets for MemorySecrets {
         &self,
         key: &KeySecret,
         private: &SecretString,
-    ) -> Result<(), SecretsError> {
-        self.set(&key.to_string(), Some(private.expose_secret())).await
+    ) -> Result<bool, SecretsError> {
+        pause().await;
+        let is_new = self.write_once(&key.to_string(), private.expose_secret());
+        pause().await;
+        is_new
     }
 
     async fn make_ssh_key(

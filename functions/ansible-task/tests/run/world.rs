@@ -23,6 +23,7 @@ use nodeyard_engine::{
     secrets::{Secrets, SecretsError},
     store::{RunStore, RunWrite, StoreError},
 };
+use nodeyard_testkit::world::KEY_STEM;
 use secrecy::SecretString;
 
 /// What the world knows, and what went wrong on purpose.
@@ -38,7 +39,7 @@ pub struct State {
     /// Versions of the managed key that exist, with their private halves.
     pub keys: Vec<(u32, String)>,
     /// What their secrets are called, before the version.
-    pub keys_at: &'static str,
+    pub keys_at: String,
     /// Calls to come that fail; of a write, after it was done.
     pub failing_pins: usize,
     /// Writes of pins so far, and the one at which the run stands still for ever: this file says
@@ -82,7 +83,7 @@ impl World {
             authorized_keys: Vec::new(),
             allow_ssh_from: Vec::new(),
             key_versions: vec![1],
-            key_stem: Some("main-0c0ffee0".into()),
+            key_stem: Some(KEY_STEM.into()),
             created_at: now,
             deadline_at: now + SignedDuration::from_hours(1),
             task: None,
@@ -97,7 +98,7 @@ impl World {
             results: Vec::new(),
             wakes: Vec::new(),
             keys: vec![(1, "managed key 1".into())],
-            keys_at: "ssh-key/main-0c0ffee0",
+            keys_at: format!("ssh-key/{KEY_STEM}"),
             evidence: Vec::new(),
             failing_pins: 0,
             pins_written: 0,
@@ -331,7 +332,7 @@ impl Secrets for World {
             .ok_or_else(|| SecretsError::Missing(key.to_string()))
     }
 
-    async fn put_ssh_key(&self, _: &KeySecret, _: &SecretString) -> Result<(), SecretsError> {
+    async fn put_ssh_key(&self, _: &KeySecret, _: &SecretString) -> Result<bool, SecretsError> {
         panic!("the task writes no secret")
     }
 

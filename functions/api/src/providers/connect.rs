@@ -24,7 +24,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{token::Judged, view::ConnectionView};
+use super::{first_key::changed_meanwhile, token::Judged, view::ConnectionView};
 use crate::{
     app::{App, Ports, Shared},
     auth::Admin,
@@ -141,11 +141,6 @@ fn parse_wanted(name: &str, new: NewConnection) -> Result<Wanted, Problem> {
     Ok(Wanted { name, token, max_nodes: new.max_nodes, max_monthly: new.max_monthly })
 }
 
-fn changed_meanwhile() -> Problem {
-    let detail = "The connection was changed meanwhile: send the token again.";
-    Problem::new(ApiCode::EditConflict, detail)
-}
-
 impl<P: Ports> App<P> {
     /// Stores secrets first: a record never names a key or token that is not there.
     async fn keep(
@@ -183,68 +178,62 @@ impl<P: Ports> App<P> {
         let token =
             self.secrets.put_provider_token(&wanted.name, connection.token.as_ref(), &wanted.token);
         let token = token.await?;
-        let is_stored = if known.is_some() {
-            connection.token = Some(token);
-            self.keep_key(&connection, judged).await?;
-            self.store.change_connection(&connection, &events, audit).await?
-        } else {
+        if known.is_none() {
             // The token's secret is another one each time that the name is connected: so are the
             // keys'.
             connection.key_stem = Some(token.secret.clone());
-            connection.token = Some(token);
-            self.begin(&mut connection, judged, &events, audit).await?
+        }
+        connection.token = Some(token);
+        let Some(private) = &judged.private_key else {
+            self.store_connection(known, &connection, &events, audit).await?;
+            return Ok(connection);
         };
-        if is_stored { Ok(connection) } else { Err(changed_meanwhile()) }
-    }
-
-    /// Stores a connection that is new. What its key is called is on record before the key's
-    /// private half is written: whoever goes on after a crash, or has lost a race, meets that name
-    /// and no other. The connection is without a key for so long, which a later check mends.
-    async fn begin(
-        &self,
-        connection: &mut Connection,
-        judged: &Judged,
-        events: &[Event],
-        audit: &AuditEntry,
-    ) -> Result<bool, Problem> {
-        let is_whole = connection.key.is_none();
-        let stored = if is_whole {
-            self.store.change_connection(connection, events, audit).await?
+        // The name of the private half is on record before the half is written: whoever goes on
+        // after a crash meets that name and no other.
+        let is_stored = if let Some(known) = known {
+            let taken = self.take_keyless(known).await?;
+            (connection.version, connection.key_stem) = (taken.version, taken.key_stem);
+            self.keep_first_key(&connection, private).await?;
+            self.store.change_connection(&connection, &events, audit).await?
         } else {
-            let begun = Connection {
+            // A later check mends it, should it stay without its key.
+            let keyless = Connection {
                 status: ConnectionStatus::Degraded,
                 reason: Some(ConnectionReason::PermissionUnknown),
                 permission: Permission::Unknown,
                 key: None,
                 ..connection.clone()
             };
-            self.store.change_connection(&begun, &[], audit).await?
+            self.store_connection(known, &keyless, &[], audit).await?;
+            connection.version += 1;
+            self.keep_first_key(&connection, private).await?;
+            // The trail has the request already.
+            self.store.swap_connection(&connection, &events).await?
         };
-        if !stored {
-            // The record names the token that it has; a secret that no record names is deleted.
-            if let Err(error) = self.secrets.delete_provider_token(connection).await {
-                tracing::warn!(%error, connection = %connection.name, "an unused secret is left");
-            }
-            return Ok(false);
+        if !is_stored {
+            self.drop_first_key(&connection).await;
+            return Err(changed_meanwhile());
         }
-        if is_whole {
-            return Ok(true);
-        }
-        connection.version += 1;
-        self.keep_key(connection, judged).await?;
-        // The trail has the request already.
-        Ok(self.store.swap_connection(connection, events).await?)
+        Ok(connection)
     }
 
-    pub(super) async fn keep_key(
+    async fn store_connection(
         &self,
+        known: Option<&Connection>,
         connection: &Connection,
-        judged: &Judged,
+        events: &[Event],
+        audit: &AuditEntry,
     ) -> Result<(), Problem> {
-        if let (Some(private), Some(key)) = (&judged.private_key, &connection.key) {
-            self.secrets.put_ssh_key(&connection.key_secret(key.version), private).await?;
+        if self.store.change_connection(connection, events, audit).await? {
+            return Ok(());
         }
-        Ok(())
+        // The record names the token that it has; a secret that no record names is deleted.
+        if known.is_none()
+            && let Err(error) = self.secrets.delete_provider_token(connection).await
+        {
+            tracing::warn!(%error, connection = %connection.name, "an unused secret is left");
+        }
+        Err(changed_meanwhile())
     }
 
     /// Wakes the jobs that wait for a token. What fails is only logged: the sweep looks at parked

@@ -10,6 +10,7 @@ use std::{
 use nodeyard_domain::connection::{Connection, ConnectionStatus};
 use nodeyard_engine::{secrets::Secrets as _, store::JobStore as _};
 use serde_json::json;
+use ssh_key::PrivateKey;
 
 use crate::support::World;
 
@@ -65,7 +66,7 @@ async fn whoever_comes_back_under_the_name_gets_another_suffix() {
 }
 
 #[tokio::test]
-async fn wherever_connecting_is_cut_off_the_next_try_finds_the_same_name() {
+async fn wherever_connecting_is_cut_off_the_next_try_leaves_one_private_half() {
     let (mut bare, mut unnamed) = (0, 0);
     for polls in 1.. {
         let world = World::new().await;
@@ -92,7 +93,8 @@ async fn wherever_connecting_is_cut_off_the_next_try_finds_the_same_name() {
         assert_eq!(on.status, ConnectionStatus::Connected, "killed after {polls}");
         only_key(&world).await;
         if let Some(left) = left {
-            assert_eq!(on.key_stem, left.key_stem, "killed after {polls}");
+            let is_same = on.key_stem == left.key_stem;
+            assert_eq!(is_same, left.key.is_some(), "killed after {polls}");
         }
         assert_eq!(world.delete("/providers/main").await.status, 204);
         assert!(world.secrets.names("ssh-key/").is_empty());
@@ -119,6 +121,118 @@ async fn a_connection_that_was_cut_off_takes_its_private_half_along() {
         assert!(world.secrets.names("ssh-key/").is_empty(), "killed after {polls}");
     }
     assert!(seen > 1);
+}
+
+/// What there is after two requests that make a first key: the private half on record is that of
+/// the key on record, and there is no other.
+async fn assert_one_key(world: &World, at: &str) {
+    let on = record(world).await.unwrap();
+    only_key(world).await;
+    let key = on.key.as_ref().unwrap();
+    let private = world.secrets.ssh_key_now(&on.key_secret(key.version)).unwrap();
+    let public = PrivateKey::from_openssh(private).unwrap().public_key().to_openssh().unwrap();
+    let words = |line: &str| line.split(' ').take(2).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&public), words(&key.public_key), "{at}");
+}
+
+/// One of two requests is stopped after so many polls, the other runs to its end, then the first
+/// goes on. Gives their answers, the stopped one's first, and whether that was at its end before.
+async fn stopped_after<A, B>(polls: usize, first: A, second: B) -> (A::Output, B::Output, bool)
+where
+    A: Future,
+    B: Future,
+{
+    let mut first = pin!(first);
+    let mut task = Context::from_waker(Waker::noop());
+    for _ in 0..polls {
+        if let Poll::Ready(answer) = first.as_mut().poll(&mut task) {
+            return (answer, second.await, true);
+        }
+    }
+    let second = second.await;
+    (first.await, second, false)
+}
+
+#[tokio::test]
+async fn of_two_who_make_the_first_key_neither_writes_over_the_others() {
+    for pair in 0..4 {
+        let mut conflicts = 0;
+        for polls in 1.. {
+            let world = World::new().await;
+            world.cloud.accept("first", "ro", "p1");
+            assert_eq!(world.connect("main", "first").await.json["ssh_key"], json!(null));
+            for token in ["first", "second", "third"] {
+                world.cloud.accept(token, "rw", "p1");
+            }
+            let check = || world.post("/providers/main/check", json!({}));
+            let (left, right, is_done) = match pair {
+                0 => stopped_after(polls, check(), check()).await,
+                1 => stopped_after(polls, check(), world.connect("main", "second")).await,
+                2 => stopped_after(polls, world.connect("main", "second"), check()).await,
+                _ => {
+                    let second = world.connect("main", "second");
+                    stopped_after(polls, second, world.connect("main", "third")).await
+                }
+            };
+            let at = format!("pair {pair}, stopped after {polls}");
+            assert_eq!(right.status, 200, "{at}: {}", right.text);
+            assert!(left.status == 200 || left.code() == "edit_conflict", "{at}: {}", left.text);
+            conflicts += usize::from(left.status == 409);
+            assert_one_key(&world, &at).await;
+            if is_done {
+                break;
+            }
+        }
+        assert!(conflicts > 3, "pair {pair}: {conflicts} times where it matters");
+    }
+}
+
+#[tokio::test]
+async fn of_two_who_connect_a_name_neither_writes_over_the_others_key() {
+    for polls in 1.. {
+        let world = World::new().await;
+        for token in ["first", "second"] {
+            world.cloud.accept(token, "rw", "p1");
+        }
+        let first = world.connect("main", "first");
+        let (left, right, is_done) =
+            stopped_after(polls, first, world.connect("main", "second")).await;
+        let at = format!("stopped after {polls}: {} {}", left.text, right.text);
+        assert!([200, 201].contains(&right.status), "{at}");
+        assert!([200, 201].contains(&left.status) || left.code() == "edit_conflict", "{at}");
+        assert_one_key(&world, &at).await;
+        if is_done {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_somebody_else_touched_gets_its_key_the_next_time() {
+    let mut conflicts = 0;
+    for polls in 1.. {
+        let world = World::new().await;
+        world.cloud.accept("first", "ro", "p1");
+        world.connect("main", "first").await;
+        world.cloud.accept("first", "rw", "p1");
+        // As the schedule's check does it.
+        let touch = async {
+            let on = record(&world).await.unwrap();
+            assert!(world.store.swap_connection(&on, &[]).await.unwrap());
+        };
+        let check = world.post("/providers/main/check", json!({}));
+        let (answer, (), is_done) = stopped_after(polls, check, touch).await;
+        conflicts += usize::from(answer.status == 409);
+        assert!(answer.status == 200 || answer.code() == "edit_conflict", "{}", answer.text);
+        assert_eq!(world.post("/providers/main/check", json!({})).await.status, 200);
+        assert_one_key(&world, &format!("touched after {polls}")).await;
+        assert_eq!(world.delete("/providers/main").await.status, 204);
+        assert!(world.secrets.names("ssh-key/").is_empty());
+        if is_done {
+            break;
+        }
+    }
+    assert!(conflicts > 3, "{conflicts} times where it matters");
 }
 
 #[tokio::test]

@@ -94,7 +94,9 @@ async fn a_token_is_stored_replaced_and_deleted(on: Program) {
     let old = naming(None);
     let new = Connection { key_stem: Some(one.secret), ..naming(None) };
     for (on, text) in [(&old, "of old"), (&new, "private")] {
-        secrets.put_ssh_key(&on.key_secret(2), &secret(text)).await.unwrap();
+        assert!(secrets.put_ssh_key(&on.key_secret(2), &secret(text)).await.unwrap());
+        let is_new = secrets.put_ssh_key(&on.key_secret(2), &secret("another")).await.unwrap();
+        assert!(!is_new, "what is stored is never replaced");
     }
     for (on, text) in [(&old, "of old"), (&new, "private")] {
         let key = another_process.ssh_key(&on.key_secret(2)).await.unwrap();

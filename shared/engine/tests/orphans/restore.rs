@@ -119,7 +119,7 @@ impl Secrets for WhileConfirmed<'_> {
     async fn ssh_key(&self, _: &KeySecret) -> Secret<SecretString> {
         unreachable!("the check logs in nowhere")
     }
-    async fn put_ssh_key(&self, _: &KeySecret, _: &SecretString) -> Secret<()> {
+    async fn put_ssh_key(&self, _: &KeySecret, _: &SecretString) -> Secret<bool> {
         unreachable!("the check stores no secret")
     }
     async fn make_ssh_key(&self, _: &KeySecret, _: &str) -> Secret<Option<String>> {

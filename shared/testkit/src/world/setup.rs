@@ -28,8 +28,8 @@ use crate::{
 /// The value of the deployment label in every world.
 pub const DEPLOYMENT: &str = "test";
 
-/// What the secrets of the connection's keys are called.
-const KEY_STEM: &str = "main-5eed5eed";
+/// What the secrets of the keys are called, in every world.
+pub const KEY_STEM: &str = "main-5eed5eed";
 
 /// What a world is made of. As it is by default, nothing goes wrong.
 #[derive(Debug, Clone, Default)]

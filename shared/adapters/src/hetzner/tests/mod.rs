@@ -99,7 +99,7 @@ impl Secrets for Vault {
     async fn ssh_key(&self, _: &KeySecret) -> SecretResult<SecretString> {
         missing()
     }
-    async fn put_ssh_key(&self, _: &KeySecret, _: &SecretString) -> SecretResult<()> {
+    async fn put_ssh_key(&self, _: &KeySecret, _: &SecretString) -> SecretResult<bool> {
         missing()
     }
     async fn make_ssh_key(&self, _: &KeySecret, _: &str) -> SecretResult<Option<String>> {
