@@ -35,14 +35,14 @@ pub(crate) async fn load<S: RunStore, K: Secrets, C: Clock>(
     agent: &SshAgent,
     report: &mut Report<'_, S, C>,
 ) -> Result<String, Failure> {
-    let connection = &site.run.connection;
     let mut newest = None;
     for version in &site.run.key_versions {
+        let secret = site.run.key_secret(*version);
         let get = persist(
             "reading a managed key",
             site.settings.tempo.retry_pause,
             |error| matches!(error, SecretsError::Unavailable(_)),
-            async || secrets.ssh_key(connection, *version).await,
+            async || secrets.ssh_key(&secret).await,
         );
         match get.await {
             Ok(key) => {

@@ -3,6 +3,7 @@
 mod check;
 mod connect;
 mod disconnect;
+mod first_key;
 mod rotate;
 mod token;
 pub mod view;

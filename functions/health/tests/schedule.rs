@@ -174,14 +174,20 @@ async fn a_token_of_another_project_is_found_out_before_anything_vanishes() {
 #[tokio::test]
 async fn a_check_destroys_the_key_that_no_node_needs_and_keeps_the_other() {
     let mut world = World::new().await;
-    world.secrets.put("ssh-key/main/1", "the first private half");
+    world.secrets.put("ssh-key/main-5eed5eed/1", "the first private half");
     world.rotate_key().await.unwrap();
     world.run_for(60).await.unwrap();
     ask(&world, CHECK).await.unwrap();
-    assert!(world.secrets.contains("ssh-key/main/1"), "a worker may still have it in mind");
+    assert!(
+        world.secrets.contains("ssh-key/main-5eed5eed/1"),
+        "a worker may still have it in mind"
+    );
     world.clock.advance(SignedDuration::from_secs(900));
     ask(&world, CHECK).await.unwrap();
-    assert!(!world.secrets.contains("ssh-key/main/1") && world.secrets.contains("ssh-key/main/2"));
+    assert!(
+        !world.secrets.contains("ssh-key/main-5eed5eed/1")
+            && world.secrets.contains("ssh-key/main-5eed5eed/2")
+    );
     let connection = world.store.connection(&name()).await.unwrap().unwrap();
     assert_eq!((connection.retired.len(), connection.key.unwrap().version), (0, 2));
     assert_eq!(connection.status, ConnectionStatus::Connected, "the marker moved along");

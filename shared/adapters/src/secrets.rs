@@ -14,7 +14,7 @@ use aws_sdk_secretsmanager::{
 };
 use jiff::Timestamp;
 use nodeyard_domain::{
-    connection::{Connection, ConnectionName, StoredToken},
+    connection::{Connection, ConnectionName, KeySecret, StoredToken},
     evidence::{Hash, Signature},
     ownership::DeploymentKey,
 };
@@ -54,8 +54,8 @@ impl SecretsManager {
         format!("{}/connection/{secret}", self.prefix)
     }
 
-    fn key_name(&self, connection: &ConnectionName, version: u32) -> String {
-        format!("{}/ssh-key/{connection}/{version}", self.prefix)
+    fn key_name(&self, key: &KeySecret) -> String {
+        format!("{}/{key}", self.prefix)
     }
 
     async fn read(&self, name: &str, fresh: bool) -> Result<SecretString> {
@@ -91,32 +91,22 @@ impl SecretsManager {
         Ok(secret)
     }
 
-    /// Writes a new value, whether the secret exists, does not, or was deleted a while ago.
-    async fn write(&self, name: &str, secret: &SecretString) -> Result<()> {
-        self.cache.forget(name);
-        let put =
-            || self.client.put_secret_value().secret_id(name).secret_string(secret.expose_secret());
-        let Err(error) = sent(put().send()).await else { return Ok(()) };
-        match error.code() {
-            Some("ResourceNotFoundException") => {
-                let create = self.client.create_secret().name(name);
-                let create = create.secret_string(secret.expose_secret());
-                match sent(create.send()).await {
-                    Ok(_) => Ok(()),
-                    // Somebody created it in between, or our own first try did.
-                    Err(error) if error.code() == Some("ResourceExistsException") => {
-                        sent(put().send()).await.map(|_| ()).map_err(|error| unavailable(&error))
-                    }
-                    Err(error) => Err(unavailable(&error)),
-                }
+    /// Writes by creating the secret, which the service refuses where there is one: what was stored
+    /// is never replaced. A repeat by the SDK carries the same token and is the same write.
+    async fn create(&self, name: &str, secret: &SecretString) -> Result<bool> {
+        let create = self.client.create_secret().name(name);
+        match sent(create.secret_string(secret.expose_secret()).send()).await {
+            Ok(_) => Ok(true),
+            // The latter: it is marked for deletion, and its name is still taken.
+            Err(error)
+                if matches!(
+                    error.code(),
+                    Some("ResourceExistsException" | "InvalidRequestException")
+                ) =>
+            {
+                Ok(false)
             }
-            // Marked for deletion: its name stays taken until it is restored.
-            Some("InvalidRequestException") => {
-                let restore = self.client.restore_secret().secret_id(name);
-                sent(restore.send()).await.map_err(|error| unavailable(&error))?;
-                sent(put().send()).await.map(|_| ()).map_err(|error| unavailable(&error))
-            }
-            _ => Err(unavailable(&error)),
+            Err(error) => Err(unavailable(&error)),
         }
     }
 }
@@ -192,49 +182,24 @@ impl Secrets for SecretsManager {
         self.destroy(&self.token_name(name.unwrap_or(connection.name.as_str()))).await
     }
 
-    async fn ssh_key(&self, connection: &ConnectionName, version: u32) -> Result<SecretString> {
-        self.read(&self.key_name(connection, version), false).await
+    async fn ssh_key(&self, key: &KeySecret) -> Result<SecretString> {
+        self.read(&self.key_name(key), false).await
     }
 
-    async fn put_ssh_key(
-        &self,
-        connection: &ConnectionName,
-        version: u32,
-        private: &SecretString,
-    ) -> Result<()> {
-        self.write(&self.key_name(connection, version), private).await
+    async fn put_ssh_key(&self, key: &KeySecret, private: &SecretString) -> Result<bool> {
+        self.create(&self.key_name(key), private).await
     }
 
-    /// Written by creating the secret, which the service refuses where there is one: a pair that was
-    /// stored is never replaced. A repeat by the SDK carries the same token and is the same write.
-    async fn make_ssh_key(
-        &self,
-        connection: &ConnectionName,
-        version: u32,
-        comment: &str,
-    ) -> Result<Option<String>> {
+    async fn make_ssh_key(&self, key: &KeySecret, comment: &str) -> Result<Option<String>> {
         let (private, public) = new_key_pair(comment)
             .map_err(|_| SecretsError::Unavailable("no key pair could be made".to_owned()))?;
-        let name = self.key_name(connection, version);
-        let create = self.client.create_secret().name(&name);
-        match sent(create.secret_string(private.expose_secret()).send()).await {
-            Ok(_) => Ok(Some(public)),
-            // The latter: it is marked for deletion, and its name is still taken.
-            Err(error)
-                if matches!(
-                    error.code(),
-                    Some("ResourceExistsException" | "InvalidRequestException")
-                ) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(unavailable(&error)),
-        }
+        let is_new = self.create(&self.key_name(key), &private).await?;
+        Ok(is_new.then_some(public))
     }
 
     /// At once: a key that opens nothing any more is of no use to anybody.
-    async fn destroy_ssh_key(&self, connection: &ConnectionName, version: u32) -> Result<()> {
-        self.destroy(&self.key_name(connection, version)).await
+    async fn destroy_ssh_key(&self, key: &KeySecret) -> Result<()> {
+        self.destroy(&self.key_name(key)).await
     }
 
     async fn sign_evidence(&self, head: &Hash, now: Timestamp) -> Result<Signature> {

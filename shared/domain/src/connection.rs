@@ -1,5 +1,6 @@
 //! A connection: one set of credentials for a provider, with its status.
 
+mod key_secret;
 pub mod keys;
 
 use std::{fmt, str::FromStr};
@@ -7,8 +8,12 @@ use std::{fmt, str::FromStr};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::status::{
-    ConnectionReason, ConnectionStatus, FAILED_CHECKS, NOTHING_CONNECTED, Permission, TokenReport,
+pub use self::{
+    key_secret::KeySecret,
+    status::{
+        ConnectionReason, ConnectionStatus, FAILED_CHECKS, NOTHING_CONNECTED, Permission,
+        TokenReport,
+    },
 };
 
 mod status;
@@ -110,6 +115,12 @@ pub struct Connection {
     /// Absent while no write has succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<ManagedKey>,
+    /// What the secrets of its keys are called: the name, and a random suffix that is on record
+    /// before the first of them is written. Each request that makes a first key sets its own; with
+    /// the key on record it never changes. Records of before there were suffixes have none, see
+    /// [`Connection::key_secret`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_stem: Option<String>,
     /// Versions of the managed key that are not the newest, until they are destroyed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retired: Vec<keys::RetiredKey>,

@@ -127,6 +127,9 @@ pub struct Run {
     pub allow_ssh_from: Vec<String>,
     /// Managed SSH key versions to offer, newest first.
     pub key_versions: Vec<u32>,
+    /// The connection's, which the container task cannot read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_stem: Option<String>,
     pub created_at: Timestamp,
     /// The run gives up at this time by itself.
     pub deadline_at: Timestamp,
@@ -158,6 +161,7 @@ impl Run {
             authorized_keys: Vec::new(),
             allow_ssh_from: Vec::new(),
             key_versions: Vec::new(),
+            key_stem: None,
             created_at: now,
             deadline_at: now,
             task: None,

@@ -68,6 +68,7 @@ impl Walk {
             permission: Permission::ReadWrite,
             key: Some(key(1)),
             token: None,
+            key_stem: None,
             retired: Vec::new(),
             rotation: None,
             max_nodes: None,

@@ -38,6 +38,7 @@ fn connection() -> Connection {
         permission: Permission::ReadWrite,
         key: None,
         token: None,
+        key_stem: None,
         retired: Vec::new(),
         rotation: None,
         max_nodes: None,

@@ -360,6 +360,7 @@ where
                 .as_ref()
                 .map(|connection| connection.key_versions_from(node.key_version))
                 .unwrap_or_default(),
+            key_stem: connection.as_ref().and_then(|connection| connection.key_stem.clone()),
             created_at: now,
             deadline_at: job.deadline_at.max(least),
             task: None,

@@ -5,7 +5,7 @@ use std::future::Future;
 
 use jiff::Timestamp;
 use nodeyard_domain::{
-    connection::{Connection, ConnectionName, StoredToken},
+    connection::{Connection, ConnectionName, KeySecret, StoredToken},
     evidence::{Hash, Signature},
     ownership::DeploymentKey,
 };
@@ -49,35 +49,27 @@ pub trait Secrets: Send + Sync {
     ) -> impl Future<Output = Result<()>> + Send;
 
     /// The private half of a managed SSH key, in OpenSSH form.
-    fn ssh_key(
-        &self,
-        connection: &ConnectionName,
-        version: u32,
-    ) -> impl Future<Output = Result<SecretString>> + Send;
+    fn ssh_key(&self, key: &KeySecret) -> impl Future<Output = Result<SecretString>> + Send;
 
+    /// Stores a private half where nothing is stored yet; `false` when the name is taken, and what
+    /// is there stays.
     fn put_ssh_key(
         &self,
-        connection: &ConnectionName,
-        version: u32,
+        key: &KeySecret,
         private: &SecretString,
-    ) -> impl Future<Output = Result<()>> + Send;
+    ) -> impl Future<Output = Result<bool>> + Send;
 
-    /// Makes a new key pair and stores its private half under a version that nothing is stored
-    /// under yet: it is written once and never again. Gives the line of OpenSSH public key, with
-    /// `comment`; `None` when the version is taken.
+    /// Makes a new key pair and stores its private half where nothing is stored yet: it is written
+    /// once and never again. Gives the line of OpenSSH public key, with `comment`; `None` when the
+    /// name is taken.
     fn make_ssh_key(
         &self,
-        connection: &ConnectionName,
-        version: u32,
+        key: &KeySecret,
         comment: &str,
     ) -> impl Future<Output = Result<Option<String>>> + Send;
 
-    /// Destroys a version for good; one that is not there is as good as destroyed.
-    fn destroy_ssh_key(
-        &self,
-        connection: &ConnectionName,
-        version: u32,
-    ) -> impl Future<Output = Result<()>> + Send;
+    /// Destroys a private half for good; one that is not there is as good as destroyed.
+    fn destroy_ssh_key(&self, key: &KeySecret) -> impl Future<Output = Result<()>> + Send;
 
     /// Signs the head of a chain of evidence with the deployment's key, whose private half nobody
     /// ever sees.

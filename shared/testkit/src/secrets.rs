@@ -7,7 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 use nodeyard_domain::{
-    connection::{Connection, ConnectionName, StoredToken},
+    connection::{Connection, ConnectionName, KeySecret, StoredToken},
     evidence::{Hash, Signature},
     host_key::first_host_key,
     id::NodeId,
@@ -37,6 +37,8 @@ pub struct MemorySecrets {
     values: Arc<Mutex<HashMap<String, String>>>,
     /// How many key pairs were made.
     pairs: Arc<Mutex<u64>>,
+    /// How many secrets of tokens were made: none has the suffix of another.
+    tokens: Arc<Mutex<u32>>,
     /// The public halves of managed keys, for tests to look at.
     publics: Arc<Mutex<HashMap<String, String>>>,
     faults: Faults,
@@ -75,15 +77,15 @@ impl MemorySecrets {
     }
 
     /// Stores a managed key without the port.
-    pub fn put_key(&self, connection: &ConnectionName, version: u32, private: &str, public: &str) {
-        let name = key_name(connection, version);
+    pub fn put_key(&self, key: &KeySecret, private: &str, public: &str) {
+        let name = key.to_string();
         self.put(&name, private);
         held(&self.publics).insert(name, public.to_owned());
     }
 
     /// The public half of a managed key whose private one is there.
-    pub fn public_half(&self, connection: &ConnectionName, version: u32) -> Option<String> {
-        let name = key_name(connection, version);
+    pub fn public_half(&self, key: &KeySecret) -> Option<String> {
+        let name = key.to_string();
         self.contains(&name).then(|| held(&self.publics).get(&name).cloned())?
     }
 
@@ -164,33 +166,41 @@ impl MemorySecrets {
 }
 
 impl MemorySecrets {
+    fn write_once(&self, name: &str, value: &str) -> Result<bool, SecretsError> {
+        if self.faults.hits(Fault::SecretsUnavailable) {
+            return Err(SecretsError::Unavailable("no answer".to_owned()));
+        }
+        let mut values = held(&self.values);
+        if values.contains_key(name) {
+            return Ok(false);
+        }
+        values.insert(name.to_owned(), value.to_owned());
+        Ok(true)
+    }
+
     /// No two pairs are the same, whether they are stored or not.
-    fn make_pair(
-        &self,
-        connection: &ConnectionName,
-        version: u32,
-    ) -> Result<Option<String>, SecretsError> {
+    fn make_pair(&self, key: &KeySecret) -> Result<Option<String>, SecretsError> {
         if self.faults.hits(Fault::SecretsUnavailable) {
             return Err(SecretsError::Unavailable("no answer".to_owned()));
         }
         let mut pairs = held(&self.pairs);
         *pairs += 1;
         let seed = DeploymentKey::new(*b"pairs of tests");
-        let pair = first_host_key(&seed, &NodeId::from_bits(u128::from(*pairs)), version);
+        let pair = first_host_key(&seed, &NodeId::from_bits(u128::from(*pairs)), 1);
         let pair = pair.map_err(|error| SecretsError::Unavailable(error.to_string()))?;
-        if self.contains(&key_name(connection, version)) {
+        if self.contains(&key.to_string()) {
             return Ok(None);
         }
-        self.put_key(connection, version, &pair.private, &pair.public);
+        self.put_key(key, &pair.private, &pair.public);
         if self.faults.hits(Fault::SecretsUnavailable) {
             return Err(SecretsError::Unavailable("the answer was lost".to_owned()));
         }
         Ok(Some(pair.public.split_whitespace().take(2).collect::<Vec<_>>().join(" ")))
     }
 
-    /// The private half of a version, without the port.
-    pub fn ssh_key_now(&self, connection: &ConnectionName, version: u32) -> Option<String> {
-        held(&self.values).get(&key_name(connection, version)).cloned()
+    /// A private half, without the port.
+    pub fn ssh_key_now(&self, key: &KeySecret) -> Option<String> {
+        held(&self.values).get(&key.to_string()).cloned()
     }
 }
 
@@ -204,10 +214,6 @@ fn secret_of(connection: &Connection) -> String {
 
 fn token_name(connection: &ConnectionName) -> String {
     format!("connection/{connection}")
-}
-
-fn key_name(connection: &ConnectionName, version: u32) -> String {
-    format!("ssh-key/{connection}/{version}")
 }
 
 impl Secrets for MemorySecrets {
@@ -239,7 +245,11 @@ impl Secrets for MemorySecrets {
         let of = |secret: &str| held(&self.values).contains_key(&format!("connection/{secret}"));
         let known = known.filter(|known| of(&known.secret)).map(|known| known.secret.clone());
         let version = held(&self.values).len().to_string();
-        let secret = known.unwrap_or_else(|| format!("{connection}-{version}"));
+        let secret = known.unwrap_or_else(|| {
+            let mut tokens = held(&self.tokens);
+            *tokens += 1;
+            format!("{connection}-{:08x}", *tokens)
+        });
         // Never changed, as the real ones.
         self.put(&format!("connection/{secret} {version}"), token.expose_secret());
         self.set(&format!("connection/{secret}"), Some(token.expose_secret())).await?;
@@ -252,41 +262,34 @@ impl Secrets for MemorySecrets {
         self.set(&name, None).await
     }
 
-    async fn ssh_key(
-        &self,
-        connection: &ConnectionName,
-        version: u32,
-    ) -> Result<SecretString, SecretsError> {
-        self.get(&key_name(connection, version), false).await
+    async fn ssh_key(&self, key: &KeySecret) -> Result<SecretString, SecretsError> {
+        self.get(&key.to_string(), false).await
     }
 
     async fn put_ssh_key(
         &self,
-        connection: &ConnectionName,
-        version: u32,
+        key: &KeySecret,
         private: &SecretString,
-    ) -> Result<(), SecretsError> {
-        self.set(&key_name(connection, version), Some(private.expose_secret())).await
+    ) -> Result<bool, SecretsError> {
+        pause().await;
+        let is_new = self.write_once(&key.to_string(), private.expose_secret());
+        pause().await;
+        is_new
     }
 
     async fn make_ssh_key(
         &self,
-        connection: &ConnectionName,
-        version: u32,
+        key: &KeySecret,
         comment: &str,
     ) -> Result<Option<String>, SecretsError> {
         pause().await;
-        let made = self.make_pair(connection, version);
+        let made = self.make_pair(key);
         pause().await;
         Ok(made?.map(|line| format!("{line} {comment}")))
     }
 
-    async fn destroy_ssh_key(
-        &self,
-        connection: &ConnectionName,
-        version: u32,
-    ) -> Result<(), SecretsError> {
-        self.set(&key_name(connection, version), None).await
+    async fn destroy_ssh_key(&self, key: &KeySecret) -> Result<(), SecretsError> {
+        self.set(&key.to_string(), None).await
     }
 
     async fn sign_evidence(&self, head: &Hash, now: Timestamp) -> Result<Signature, SecretsError> {

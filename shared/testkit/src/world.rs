@@ -21,7 +21,7 @@ use nodeyard_engine::{
     store::{Acceptance, Accepted, ApiStore as _, AuditEntry, JobStore as _},
 };
 
-pub use self::setup::{DEPLOYMENT, Setup, connection, name, node_spec};
+pub use self::setup::{DEPLOYMENT, KEY_STEM, Setup, connection, name, node_spec};
 use crate::{
     clock::SimulatedClock, defects::Defect, events::MemoryEvents, faults::Faults,
     provider::MemoryProvider, queue::MemoryQueue, runner::MemoryRunner, secrets::MemorySecrets,

@@ -105,7 +105,6 @@ const OF_SECRETS: &[(&str, &str)] = &[
     (".get_secret_value()", "secretsmanager:GetSecretValue"),
     (".put_secret_value()", "secretsmanager:PutSecretValue"),
     (".create_secret()", "secretsmanager:CreateSecret"),
-    (".restore_secret()", "secretsmanager:RestoreSecret"),
     (".delete_secret()", "secretsmanager:DeleteSecret"),
     ("key.sign(", "kms:Sign"),
     // Signing names the key by its public half.
@@ -143,7 +142,6 @@ const OPERATIONS: &[&str] = &[
     "put_item",
     "put_secret_value",
     "query",
-    "restore_secret",
     "run_task",
     "send_message",
     "sign",

@@ -112,3 +112,17 @@ async fn the_newest_key_is_added_first() {
     machine.perform().await.unwrap();
     assert_eq!(machine.lines("key"), ["the newer", "--", "the older", "--"]);
 }
+
+#[tokio::test]
+async fn a_run_of_before_there_were_suffixes_finds_its_keys() {
+    let machine = Machine::configured();
+    {
+        let mut state = machine.world.state();
+        let mut record = serde_json::to_value(&state.run).unwrap();
+        record.as_object_mut().unwrap().remove("key_stem").unwrap();
+        state.run = serde_json::from_value(record).unwrap();
+        state.keys_at = "ssh-key/main".into();
+    }
+    machine.perform().await.unwrap();
+    assert_eq!(machine.lines("key"), ["managed key 1", "--"]);
+}

@@ -7,7 +7,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
-    connection::{Connection, ConnectionName, StoredToken},
+    connection::{Connection, ConnectionName, KeySecret, StoredToken},
     evidence::{Entry, Hash, Signature},
     host_key::HostPins,
     id::{JobId, NodeId},
@@ -23,6 +23,7 @@ use nodeyard_engine::{
     secrets::{Secrets, SecretsError},
     store::{RunStore, RunWrite, StoreError},
 };
+use nodeyard_testkit::world::KEY_STEM;
 use secrecy::SecretString;
 
 /// What the world knows, and what went wrong on purpose.
@@ -37,6 +38,8 @@ pub struct State {
     pub wakes: Vec<Wake>,
     /// Versions of the managed key that exist, with their private halves.
     pub keys: Vec<(u32, String)>,
+    /// What their secrets are called, before the version.
+    pub keys_at: String,
     /// Calls to come that fail; of a write, after it was done.
     pub failing_pins: usize,
     /// Writes of pins so far, and the one at which the run stands still for ever: this file says
@@ -80,6 +83,7 @@ impl World {
             authorized_keys: Vec::new(),
             allow_ssh_from: Vec::new(),
             key_versions: vec![1],
+            key_stem: Some(KEY_STEM.into()),
             created_at: now,
             deadline_at: now + SignedDuration::from_hours(1),
             task: None,
@@ -94,6 +98,7 @@ impl World {
             results: Vec::new(),
             wakes: Vec::new(),
             keys: vec![(1, "managed key 1".into())],
+            keys_at: format!("ssh-key/{KEY_STEM}"),
             evidence: Vec::new(),
             failing_pins: 0,
             pins_written: 0,
@@ -323,38 +328,24 @@ impl Secrets for World {
         panic!("the task deletes no secret")
     }
 
-    async fn ssh_key(
-        &self,
-        connection: &ConnectionName,
-        version: u32,
-    ) -> Result<SecretString, SecretsError> {
+    async fn ssh_key(&self, key: &KeySecret) -> Result<SecretString, SecretsError> {
         let state = self.state();
-        assert_eq!(&state.run.connection, connection);
-        let found = state.keys.iter().find(|(known, _)| *known == version);
+        let is_asked = |version| format!("{}/{version}", state.keys_at) == key.to_string();
+        let found = state.keys.iter().find(|(version, _)| is_asked(*version));
         found
             .map(|(_, text)| SecretString::from(text.as_str()))
-            .ok_or_else(|| SecretsError::Missing(format!("ssh-key/{connection}/{version}")))
+            .ok_or_else(|| SecretsError::Missing(key.to_string()))
     }
 
-    async fn put_ssh_key(
-        &self,
-        _: &ConnectionName,
-        _: u32,
-        _: &SecretString,
-    ) -> Result<(), SecretsError> {
+    async fn put_ssh_key(&self, _: &KeySecret, _: &SecretString) -> Result<bool, SecretsError> {
         panic!("the task writes no secret")
     }
 
-    async fn make_ssh_key(
-        &self,
-        _: &ConnectionName,
-        _: u32,
-        _: &str,
-    ) -> Result<Option<String>, SecretsError> {
+    async fn make_ssh_key(&self, _: &KeySecret, _: &str) -> Result<Option<String>, SecretsError> {
         panic!("the task writes no secret")
     }
 
-    async fn destroy_ssh_key(&self, _: &ConnectionName, _: u32) -> Result<(), SecretsError> {
+    async fn destroy_ssh_key(&self, _: &KeySecret) -> Result<(), SecretsError> {
         panic!("the task destroys no secret")
     }
 

@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::view::ConnectionView;
+use super::{first_key::changed_meanwhile, view::ConnectionView};
 use crate::{
     app::{App, Ports, Shared},
     auth::Operator,
@@ -55,8 +55,10 @@ pub async fn check_provider<P: Ports>(
     let audit = app.audit(&caller, &origin, Action::ProviderCheck, &connection.name, Outcome::Done);
     let events = event::of_connection(&before, &connection, app.now());
     if !app.store.change_connection(&connection, &events, &audit).await? {
-        let detail = "The connection was changed meanwhile: check it again.";
-        return Err(Problem::new(ApiCode::EditConflict, detail));
+        if before.key.is_none() && connection.key.is_some() {
+            app.drop_first_key(&connection).await;
+        }
+        return Err(changed_meanwhile());
     }
     app.catalogues.forget(&connection.name);
     if connection.status == ConnectionStatus::Connected {
@@ -92,8 +94,14 @@ impl<P: Ports> App<P> {
     ) -> Result<Connection, Problem> {
         match self.judge_new(&before.name, token).await {
             Ok(judged) => {
-                let connection = before.judged(Ok(judged.report.clone()), self.now());
-                self.keep_key(&connection, &judged).await?;
+                let taken = match judged.private_key {
+                    Some(_) => self.take_keyless(before).await?,
+                    None => before.clone(),
+                };
+                let connection = taken.judged(Ok(judged.report.clone()), self.now());
+                if let Some(private) = &judged.private_key {
+                    self.keep_first_key(&connection, private).await?;
+                }
                 Ok(connection)
             }
             Err(problem) if problem.code == ApiCode::ProviderTokenRejected => {

@@ -9,8 +9,10 @@ use axum::{
 use http::{StatusCode, header};
 use nodeyard_domain::{
     audit::{Action, AuditEntry, Outcome},
-    connection::{Connection, ConnectionName, ConnectionStatus, Permission, ProviderKind},
-    event,
+    connection::{
+        Connection, ConnectionName, ConnectionReason, ConnectionStatus, Permission, ProviderKind,
+    },
+    event::{self, Event},
     job::{JobState, ParkReason},
     wake::WakeReason,
 };
@@ -22,7 +24,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{token::Judged, view::ConnectionView};
+use super::{first_key::changed_meanwhile, token::Judged, view::ConnectionView};
 use crate::{
     app::{App, Ports, Shared},
     auth::Admin,
@@ -158,6 +160,7 @@ impl<P: Ports> App<P> {
             permission: Permission::Unknown,
             token: known.and_then(|known| known.token.clone()),
             key: known.and_then(|known| known.key.clone()),
+            key_stem: known.and_then(|known| known.key_stem.clone()),
             retired: known.map(|known| known.retired.clone()).unwrap_or_default(),
             rotation: known.and_then(|known| known.rotation.clone()),
             max_nodes: wanted.max_nodes,
@@ -172,32 +175,65 @@ impl<P: Ports> App<P> {
         let fresh = connection.clone();
         let mut connection = connection.judged(Ok(judged.report.clone()), now);
         let events = event::of_connection(known.unwrap_or(&fresh), &connection, now);
-        self.keep_key(&connection, judged).await?;
         let token =
             self.secrets.put_provider_token(&wanted.name, connection.token.as_ref(), &wanted.token);
-        connection.token = Some(token.await?);
-        if !self.store.change_connection(&connection, &events, audit).await? {
-            // The record names the token that it has; a secret that no record names is deleted.
-            if known.is_none()
-                && let Err(error) = self.secrets.delete_provider_token(&connection).await
-            {
-                tracing::warn!(%error, connection = %connection.name, "an unused secret is left");
-            }
-            let detail = "The connection was changed meanwhile: send the token again.";
-            return Err(Problem::new(ApiCode::EditConflict, detail));
+        let token = token.await?;
+        if known.is_none() {
+            // The token's secret is another one each time that the name is connected: so are the
+            // keys'.
+            connection.key_stem = Some(token.secret.clone());
+        }
+        connection.token = Some(token);
+        let Some(private) = &judged.private_key else {
+            self.store_connection(known, &connection, &events, audit).await?;
+            return Ok(connection);
+        };
+        // The name of the private half is on record before the half is written: whoever goes on
+        // after a crash meets that name and no other.
+        let is_stored = if let Some(known) = known {
+            let taken = self.take_keyless(known).await?;
+            (connection.version, connection.key_stem) = (taken.version, taken.key_stem);
+            self.keep_first_key(&connection, private).await?;
+            self.store.change_connection(&connection, &events, audit).await?
+        } else {
+            // A later check mends it, should it stay without its key.
+            let keyless = Connection {
+                status: ConnectionStatus::Degraded,
+                reason: Some(ConnectionReason::PermissionUnknown),
+                permission: Permission::Unknown,
+                key: None,
+                ..connection.clone()
+            };
+            self.store_connection(known, &keyless, &[], audit).await?;
+            connection.version += 1;
+            self.keep_first_key(&connection, private).await?;
+            // The trail has the request already.
+            self.store.swap_connection(&connection, &events).await?
+        };
+        if !is_stored {
+            self.drop_first_key(&connection).await;
+            return Err(changed_meanwhile());
         }
         Ok(connection)
     }
 
-    pub(super) async fn keep_key(
+    async fn store_connection(
         &self,
+        known: Option<&Connection>,
         connection: &Connection,
-        judged: &Judged,
+        events: &[Event],
+        audit: &AuditEntry,
     ) -> Result<(), Problem> {
-        if let (Some(private), Some(key)) = (&judged.private_key, &connection.key) {
-            self.secrets.put_ssh_key(&connection.name, key.version, private).await?;
+        if self.store.change_connection(connection, events, audit).await? {
+            return Ok(());
         }
-        Ok(())
+        // The record names the token that it has; a secret that no record names is deleted.
+        if known.is_none()
+            && let Err(error) = self.secrets.delete_provider_token(connection).await
+        {
+            tracing::warn!(%error, connection = %connection.name, "an unused secret is left");
+        }
+        Err(changed_meanwhile())
     }
 
     /// Wakes the jobs that wait for a token. What fails is only logged: the sweep looks at parked

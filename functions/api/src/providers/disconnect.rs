@@ -2,7 +2,10 @@
 
 use axum::extract::{Path, State};
 use http::StatusCode;
-use nodeyard_domain::audit::{Action, Outcome};
+use nodeyard_domain::{
+    audit::{Action, Outcome},
+    connection::keys::FIRST_KEY_VERSION,
+};
 use nodeyard_engine::{
     secrets::{Secrets, SecretsError},
     store::ApiStore,
@@ -16,7 +19,7 @@ use crate::{
     request::Origin,
 };
 
-/// Disconnect. The managed SSH key stays in the project: it opens nothing any more.
+/// Disconnect. The managed SSH key stays in the project and opens nothing: its private half goes.
 #[utoipa::path(
     delete, path = "/providers/{name}", tag = "providers", params(("name" = String, Path)),
     responses((status = 204, description = "Disconnected. `connection_in_use` (409) while nodes live on it."))
@@ -43,6 +46,12 @@ pub async fn delete_provider<P: Ports>(
     match app.secrets.delete_provider_token(&connection).await {
         Ok(()) | Err(SecretsError::Missing(_)) => {}
         Err(error) => return Err(error.into()),
+    }
+    // Of one that never came to its first key, that may be there all the same.
+    let versions = connection.key.iter().map(|key| key.version);
+    let retired = connection.retired.iter().map(|retired| retired.version);
+    for version in versions.chain(retired).chain([FIRST_KEY_VERSION]) {
+        app.secrets.destroy_ssh_key(&connection.key_secret(version)).await?;
     }
     let name = &connection.name;
     let audit = app.audit(&caller, &origin, Action::ProviderDisconnect, name, Outcome::Done);

@@ -2,7 +2,7 @@
 
 use nodeyard_adapters::hetzner::key::new_key_pair;
 use nodeyard_domain::{
-    connection::{Connection, ConnectionName, ManagedKey, Permission},
+    connection::{Connection, ConnectionName, ManagedKey, Permission, keys::FIRST_KEY_VERSION},
     observation::ProviderFailure,
 };
 use nodeyard_engine::{
@@ -17,9 +17,6 @@ use crate::{
     code::ApiCode,
     problem::Problem,
 };
-
-/// The first version of a connection's managed key.
-const FIRST_KEY_VERSION: u32 = 1;
 
 /// A token that was judged, and the key pair that was made in the course of it.
 pub struct Judged {

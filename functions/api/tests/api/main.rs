@@ -25,6 +25,7 @@ mod problems;
 mod providers_check;
 mod providers_delete;
 mod providers_get;
+mod providers_keys;
 mod providers_put;
 mod providers_rotate;
 mod support;

@@ -38,6 +38,7 @@ fn run(task: Option<&str>) -> Run {
         authorized_keys: Vec::new(),
         allow_ssh_from: Vec::new(),
         key_versions: vec![1],
+        key_stem: None,
         created_at: jiff::Timestamp::UNIX_EPOCH,
         deadline_at: jiff::Timestamp::UNIX_EPOCH,
         task: task.map(str::to_owned),

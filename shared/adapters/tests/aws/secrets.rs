@@ -44,6 +44,7 @@ fn naming(token: Option<StoredToken>) -> Connection {
         permission: Permission::ReadWrite,
         token,
         key: None,
+        key_stem: None,
         retired: Vec::new(),
         rotation: None,
         max_nodes: None,
@@ -90,10 +91,18 @@ async fn a_token_is_stored_replaced_and_deleted(on: Program) {
     let again = secrets.provider_token(&naming(Some(three)), true).await.unwrap();
     assert_eq!(again.expose_secret(), "three");
 
-    secrets.put_ssh_key(&name(), 2, &secret("private")).await.unwrap();
-    let key = secrets.ssh_key(&name(), 2).await.unwrap();
-    assert_eq!(key.expose_secret(), "private");
-    assert!(secrets.ssh_key(&name(), 1).await.is_err(), "versions are secrets of their own");
+    let old = naming(None);
+    let new = Connection { key_stem: Some(one.secret), ..naming(None) };
+    for (on, text) in [(&old, "of old"), (&new, "private")] {
+        assert!(secrets.put_ssh_key(&on.key_secret(2), &secret(text)).await.unwrap());
+        let is_new = secrets.put_ssh_key(&on.key_secret(2), &secret("another")).await.unwrap();
+        assert!(!is_new, "what is stored is never replaced");
+    }
+    for (on, text) in [(&old, "of old"), (&new, "private")] {
+        let key = another_process.ssh_key(&on.key_secret(2)).await.unwrap();
+        assert_eq!(key.expose_secret(), text, "each name is a secret of its own");
+        assert!(secrets.ssh_key(&on.key_secret(1)).await.is_err(), "and so is each version");
+    }
 }
 
 #[tokio::test]
@@ -125,20 +134,22 @@ async fn no_error_repeats_a_secret() {
 async fn a_version_of_a_key_is_written_once_and_destroyed(on: Program) {
     let Some(emulator) = Emulator::start(on).await else { return };
     let secrets = SecretsManager::new(&emulator.config(), "nodeyard/test");
-    let made = secrets.make_ssh_key(&name(), 2, "nodeyard-test-main-2").await.unwrap().unwrap();
+    let on = Connection { key_stem: Some("main-0c0ffee0".into()), ..naming(None) };
+    let (second, third) = (on.key_secret(2), on.key_secret(3));
+    let made = secrets.make_ssh_key(&second, "nodeyard-test-main-2").await.unwrap().unwrap();
     assert!(made.starts_with("ssh-ed25519 ") && made.ends_with(" nodeyard-test-main-2"), "{made}");
-    let private = secrets.ssh_key(&name(), 2).await.unwrap();
-    let again = secrets.make_ssh_key(&name(), 2, "another").await.unwrap();
+    let private = secrets.ssh_key(&second).await.unwrap();
+    let again = secrets.make_ssh_key(&second, "another").await.unwrap();
     assert_eq!(again, None, "what is stored is never replaced");
     let fresh = SecretsManager::new(&emulator.config(), "nodeyard/test");
-    let kept = fresh.ssh_key(&name(), 2).await.unwrap();
+    let kept = fresh.ssh_key(&second).await.unwrap();
     assert_eq!(kept.expose_secret(), private.expose_secret());
-    assert!(secrets.make_ssh_key(&name(), 3, "c").await.unwrap().is_some());
+    assert!(secrets.make_ssh_key(&third, "c").await.unwrap().is_some());
     for _ in 0..2 {
-        secrets.destroy_ssh_key(&name(), 2).await.unwrap();
+        secrets.destroy_ssh_key(&second).await.unwrap();
     }
-    assert!(matches!(secrets.ssh_key(&name(), 2).await, Err(SecretsError::Missing(_))));
-    assert!(secrets.ssh_key(&name(), 3).await.is_ok());
+    assert!(matches!(secrets.ssh_key(&second).await, Err(SecretsError::Missing(_))));
+    assert!(secrets.ssh_key(&third).await.is_ok());
 }
 
 async fn a_head_is_signed_as_the_digest_that_it_is(on: Program) {

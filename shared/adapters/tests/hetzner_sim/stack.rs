@@ -46,6 +46,7 @@ pub async fn bare() -> Stack {
         permission: Permission::ReadWrite,
         key: None,
         token: None,
+        key_stem: None,
         retired: Vec::new(),
         rotation: None,
         max_nodes: None,

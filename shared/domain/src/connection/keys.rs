@@ -151,6 +151,7 @@ mod tests {
             permission: Permission::ReadWrite,
             key: Some(key(1)),
             token: None,
+            key_stem: None,
             retired: Vec::new(),
             rotation: None,
             max_nodes: None,

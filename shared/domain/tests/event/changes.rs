@@ -204,6 +204,7 @@ fn connection(status: ConnectionStatus, reason: Option<ConnectionReason>) -> Con
             public_key: "ssh-ed25519 AAAA".into(),
         }),
         token: None,
+        key_stem: None,
         retired: Vec::new(),
         rotation: None,
         max_nodes: None,

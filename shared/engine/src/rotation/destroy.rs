@@ -46,7 +46,7 @@ pub async fn destroy_unused_keys(
         if !remove(provider, connection, &retired).await {
             continue;
         }
-        secrets.destroy_ssh_key(&connection.name, retired.version).await?;
+        secrets.destroy_ssh_key(&connection.key_secret(retired.version)).await?;
         destroyed.insert(retired.version);
     }
     if !destroyed.is_empty() {

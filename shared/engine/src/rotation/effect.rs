@@ -129,7 +129,7 @@ where
 
     async fn make_key(&self, on: &Connection, version: u32) -> RotationOutcome {
         let comment = self.key_name(&on.name, version);
-        match self.secrets.make_ssh_key(&on.name, version, &comment).await {
+        match self.secrets.make_ssh_key(&on.key_secret(version), &comment).await {
             Ok(Some(public_key)) => RotationOutcome::KeyMade { public_key },
             Ok(None) => RotationOutcome::VersionTaken,
             Err(error) => RotationOutcome::Failed(told(error)),

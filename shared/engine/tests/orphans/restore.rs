@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use nodeyard_domain::{
-    connection::{Connection, ConnectionName, StoredToken},
+    connection::{Connection, ConnectionName, KeySecret, StoredToken},
     evidence::{Hash, Signature},
     id::NodeId,
     node::NodeStatus,
@@ -116,16 +116,16 @@ impl Secrets for WhileConfirmed<'_> {
     async fn delete_provider_token(&self, _: &Connection) -> Secret<()> {
         unreachable!("the check deletes no secret")
     }
-    async fn ssh_key(&self, _: &ConnectionName, _: u32) -> Secret<SecretString> {
+    async fn ssh_key(&self, _: &KeySecret) -> Secret<SecretString> {
         unreachable!("the check logs in nowhere")
     }
-    async fn put_ssh_key(&self, _: &ConnectionName, _: u32, _: &SecretString) -> Secret<()> {
+    async fn put_ssh_key(&self, _: &KeySecret, _: &SecretString) -> Secret<bool> {
         unreachable!("the check stores no secret")
     }
-    async fn make_ssh_key(&self, _: &ConnectionName, _: u32, _: &str) -> Secret<Option<String>> {
+    async fn make_ssh_key(&self, _: &KeySecret, _: &str) -> Secret<Option<String>> {
         unreachable!("the check makes no key")
     }
-    async fn destroy_ssh_key(&self, _: &ConnectionName, _: u32) -> Secret<()> {
+    async fn destroy_ssh_key(&self, _: &KeySecret) -> Secret<()> {
         unreachable!("the check destroys no key")
     }
     async fn sign_evidence(&self, _: &Hash, _: Timestamp) -> Secret<Signature> {

@@ -22,16 +22,13 @@ use nodeyard_domain::{
 use nodeyard_engine::{
     Clock as _, queue::WakeQueue as _, rotation::destroy_unused_keys, store::RunStore as _,
 };
-use nodeyard_testkit::{
-    pause::run_to_end,
-    world::{World, name},
-};
+use nodeyard_testkit::{pause::run_to_end, world::World};
 use ssh_key::PrivateKey;
 
 /// How long a container task takes, in seconds.
 const RUN_SECS: i64 = 20;
 /// What stands for the private half of the version that connecting made.
-const FIRST: &str = "the first private half";
+pub const FIRST: &str = "the first private half";
 
 /// How far a container task comes before it is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +64,7 @@ impl Bench {
     /// So many nodes that are ready and let the first version in.
     pub fn with_nodes(count: usize) -> Self {
         let mut world = run_to_end(World::new());
-        world.secrets.put("ssh-key/main/1", FIRST);
+        world.secrets.put("ssh-key/main-5eed5eed/1", FIRST);
         let ids: Vec<NodeId> = (0..count)
             .map(|at| run_to_end(world.provision(|spec| spec.name = format!("web-{at}"))).1)
             .collect();
@@ -183,7 +180,7 @@ impl Bench {
 
     /// The public half of what is stored under a version.
     fn stored(&self, version: u32) -> Option<String> {
-        let private = self.world.secrets.ssh_key_now(&name(), version)?;
+        let private = self.world.secrets.ssh_key_now(&self.connection().key_secret(version))?;
         if private == FIRST {
             return self.connection().key_of(1).map(|key| words(&key.public_key));
         }
@@ -250,6 +247,8 @@ impl Bench {
         }
         assert!(self.opens(&run.key_versions, &run.node_id), "a run that cannot log in: {run:#?}");
         let newest = *run.key_versions.first().unwrap();
+        let on = self.connection();
+        assert_eq!(run.key_secret(newest), on.key_secret(newest), "it looks elsewhere: {run:#?}");
         let key = self.stored(newest).expect("the newest version can be read");
         self.doors.insert(run.node_id.clone(), BTreeSet::from([key]));
         self.nobody_is_locked_out();

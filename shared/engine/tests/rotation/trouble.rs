@@ -50,7 +50,7 @@ fn nothing_is_made_in_a_project_that_does_not_show_the_marker() {
     assert_eq!(bench.connection().key.unwrap().version, 1);
     bench.world.provider.hide_marker(false);
     assert_eq!(bench.destroy_after(900), 1, "the version that was made for nothing");
-    assert!(!bench.world.secrets.contains("ssh-key/main/2"));
+    assert!(!bench.world.secrets.contains("ssh-key/main-5eed5eed/2"));
 }
 
 fn cancel(bench: &Bench, id: &JobId) {

@@ -1,6 +1,7 @@
 //! Rotations that nothing gets in the way of.
 
 use nodeyard_domain::{
+    connection::Connection,
     id::NodeId,
     job::JobState,
     node::{Node, NodeStatus},
@@ -9,7 +10,7 @@ use nodeyard_domain::{
 use nodeyard_engine::{Clock as _, store::JobStore as _};
 use nodeyard_testkit::{pause::run_to_end, world::name};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, FIRST};
 
 #[test]
 fn each_node_is_done_or_listed_and_the_listed_catch_up() {
@@ -43,7 +44,7 @@ fn each_node_is_done_or_listed_and_the_listed_catch_up() {
     assert_eq!(bench.destroy_after(0), 1);
     let connection = bench.connection();
     assert!(connection.retired.is_empty() && connection.rotation.is_none());
-    assert!(!bench.world.secrets.contains("ssh-key/main/1"));
+    assert_eq!(bench.world.secrets.names("ssh-key/"), ["ssh-key/main-5eed5eed/2"]);
     assert_eq!(bench.keys_at_provider(), 1);
 }
 
@@ -58,6 +59,24 @@ fn the_version_before_outlives_the_workers_that_may_have_chosen_it() {
     );
     assert_eq!(bench.destroy_after(600), 0);
     assert_eq!(bench.destroy_after(300), 1);
+}
+
+#[test]
+fn the_keys_of_an_old_record_keep_their_names() {
+    let mut bench = Bench::with_nodes(1);
+    let old = Connection { key_stem: None, ..bench.connection() };
+    assert!(run_to_end(bench.world.store.swap_connection(&old, &[])).unwrap());
+    let new = bench.world.secrets.names("ssh-key/");
+    bench.world.secrets.put("ssh-key/main/1", FIRST);
+    let id = bench.rotate();
+    bench.live(600);
+    assert_eq!(bench.state(&id), JobState::Succeeded);
+    assert!(bench.has_only(&bench.nodes[0], 2));
+    assert!(bench.world.secrets.contains("ssh-key/main/2"));
+    assert_eq!(bench.destroy_after(900), 1);
+    assert!(!bench.world.secrets.contains("ssh-key/main/1"));
+    assert_eq!(bench.connection().key_stem, None);
+    assert!(new.iter().all(|name| bench.world.secrets.contains(name)), "no other was touched");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use nodeyard_domain::{
     connection::{
         Connection, ConnectionName, ConnectionStatus, ManagedKey, Permission, ProviderKind,
+        keys::FIRST_KEY_VERSION,
     },
     placement::Rung,
     spec::{NodeSpec, Profile},
@@ -26,6 +27,9 @@ use crate::{
 
 /// The value of the deployment label in every world.
 pub const DEPLOYMENT: &str = "test";
+
+/// What the secrets of the keys are called, in every world.
+pub const KEY_STEM: &str = "main-5eed5eed";
 
 /// What a world is made of. As it is by default, nothing goes wrong.
 #[derive(Debug, Clone, Default)]
@@ -54,11 +58,12 @@ impl World {
         let queue = MemoryQueue::new(clock.clone());
         let secrets = MemorySecrets::deployed();
         secrets.put_token(&name(), TOKEN);
-        secrets.put_key(&name(), 1, "the first private half", provider::PUBLIC_KEY);
         let provider = MemoryProvider::seeded(clock.clone(), secrets.clone(), setup.seed);
         let runner = MemoryRunner::new(clock.clone());
         let events = MemoryEvents::default();
         let mut connection = connection(clock.now(), provider.managed_key());
+        let first = connection.key_secret(FIRST_KEY_VERSION);
+        secrets.put_key(&first, "the first private half", provider::PUBLIC_KEY);
         connection.max_nodes = setup.max_nodes;
         connection.max_monthly = setup.max_monthly;
         store.swap_connection(&connection, &[]).await.expect("memory store");
@@ -153,6 +158,7 @@ pub fn connection(now: Timestamp, key: ManagedKey) -> Connection {
         permission: Permission::ReadWrite,
         key: Some(key),
         token: None,
+        key_stem: Some(KEY_STEM.to_owned()),
         retired: Vec::new(),
         rotation: None,
         max_nodes: None,

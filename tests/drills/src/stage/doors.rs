@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nodeyard_domain::{
+    connection::KeySecret,
     id::JobId,
     node::Node,
     run::{Purpose, Run},
 };
 use nodeyard_engine::store::RunStore as _;
-use nodeyard_testkit::{defects::Defect, pause::run_to_end, world::name};
+use nodeyard_testkit::{defects::Defect, pause::run_to_end};
 
 use super::{Stage, judge::may_own};
 
@@ -45,13 +46,13 @@ impl Stage {
     }
 
     /// The public half, if the private one can be read.
-    fn half(&self, version: u32) -> Option<String> {
-        self.world.secrets.public_half(&name(), version).map(|line| words(&line))
+    fn half(&self, key: &KeySecret) -> Option<String> {
+        self.world.secrets.public_half(key).map(|line| words(&line))
     }
 
-    fn opens(&self, server: u64, versions: &[u32]) -> bool {
+    fn opens(&self, server: u64, mut keys: impl Iterator<Item = KeySecret>) -> bool {
         let let_in = self.let_in(server);
-        versions.iter().filter_map(|version| self.half(*version)).any(|it| let_in.contains(&it))
+        keys.any(|key| self.half(&key).is_some_and(|half| let_in.contains(&half)))
     }
 
     /// A run logs in, and does that with the keys. Gives the version it has proved: the only one
@@ -59,7 +60,8 @@ impl Stage {
     pub(super) fn log_in(&mut self, job: &JobId, number: u32, keys: Keys) -> Option<u32> {
         // The observer's handle has no faults.
         let run: Run = run_to_end(self.world.store.run(job, number)).ok().flatten()?;
-        if !self.opens(run.server_id, &run.key_versions) {
+        let secrets = run.key_versions.iter().map(|version| run.key_secret(*version));
+        if !self.opens(run.server_id, secrets) {
             let (node, offered) = (&run.node_id, &run.key_versions);
             self.doors.locked.push(format!("{node} is locked to a run that offers {offered:?}"));
             return None;
@@ -70,7 +72,7 @@ impl Stage {
             let is_broken = self.world.defect() == Some(Defect::KeyUnproved);
             return (is_broken && is_told).then_some(newest);
         }
-        let half = self.half(newest)?;
+        let half = self.half(&run.key_secret(newest))?;
         self.doors.replaced.insert(run.server_id, BTreeSet::from([half]));
         is_told.then_some(newest)
     }
@@ -83,7 +85,8 @@ impl Stage {
             let Some(server) = &node.server else { continue };
             let is_there = self.world.provider.look(|world| world.server(server.id).is_some());
             let offered = connection.key_versions_from(node.key_version);
-            if is_there && !self.opens(server.id, &offered) {
+            let secrets = offered.iter().map(|version| connection.key_secret(*version));
+            if is_there && !self.opens(server.id, secrets) {
                 locked.push(format!("{} is locked to its next run ({offered:?})", node.id));
             }
         }

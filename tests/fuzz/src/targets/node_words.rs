@@ -54,6 +54,7 @@ fn run() -> Run {
         authorized_keys: Vec::new(),
         allow_ssh_from: Vec::new(),
         key_versions: vec![1],
+        key_stem: None,
         created_at: Timestamp::UNIX_EPOCH,
         deadline_at: Timestamp::UNIX_EPOCH,
         task: None,

@@ -19,7 +19,8 @@ use std::{
 use jiff::Timestamp;
 use nodeyard_domain::{
     connection::{
-        Connection, ConnectionName, ConnectionStatus, Permission, ProviderKind, StoredToken,
+        Connection, ConnectionName, ConnectionStatus, KeySecret, Permission, ProviderKind,
+        StoredToken,
     },
     evidence::{Hash, Signature},
     ownership::DeploymentKey,
@@ -95,21 +96,16 @@ impl Secrets for Vault {
     async fn delete_provider_token(&self, _: &Connection) -> SecretResult<()> {
         missing()
     }
-    async fn ssh_key(&self, _: &ConnectionName, _: u32) -> SecretResult<SecretString> {
+    async fn ssh_key(&self, _: &KeySecret) -> SecretResult<SecretString> {
         missing()
     }
-    async fn put_ssh_key(&self, _: &ConnectionName, _: u32, _: &SecretString) -> SecretResult<()> {
+    async fn put_ssh_key(&self, _: &KeySecret, _: &SecretString) -> SecretResult<bool> {
         missing()
     }
-    async fn make_ssh_key(
-        &self,
-        _: &ConnectionName,
-        _: u32,
-        _: &str,
-    ) -> SecretResult<Option<String>> {
+    async fn make_ssh_key(&self, _: &KeySecret, _: &str) -> SecretResult<Option<String>> {
         missing()
     }
-    async fn destroy_ssh_key(&self, _: &ConnectionName, _: u32) -> SecretResult<()> {
+    async fn destroy_ssh_key(&self, _: &KeySecret) -> SecretResult<()> {
         missing()
     }
     async fn bootstrap(&self) -> SecretResult<SecretString> {
@@ -162,6 +158,7 @@ fn connection() -> Connection {
         permission: Permission::ReadWrite,
         key: Some(managed_key()),
         token: None,
+        key_stem: None,
         retired: Vec::new(),
         rotation: None,
         max_nodes: None,

@@ -20,6 +20,7 @@ fn connection(permission: Permission) -> Connection {
         permission,
         key: Some(key(7)),
         token: None,
+        key_stem: None,
         retired: Vec::new(),
         rotation: None,
         max_nodes: None,
