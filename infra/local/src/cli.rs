@@ -350,7 +350,8 @@ pub struct EcsOptions {
 fn stack_name(text: &str) -> Result<String, String> {
     let fits = (1..=32).contains(&text.len())
         && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-        && !["venv", "cache", "sim"].contains(&text);
+        && !["cache", "release", "sim", "tools"].contains(&text)
+        && !text.starts_with("venv");
     if fits { Ok(text.to_owned()) } else { Err("1 to 32 of a-z, 0-9 and -".to_owned()) }
 }
 
@@ -370,7 +371,7 @@ mod tests {
     #[test]
     fn a_stack_name_cannot_leave_its_folder() {
         assert_eq!(stack_name("lab-2").unwrap(), "lab-2");
-        for name in ["", "..", "a/b", "A", "venv", &"x".repeat(33)] {
+        for name in ["", "..", "a/b", "A", "venv", "venv-sam", "release", &"x".repeat(33)] {
             assert!(stack_name(name).is_err(), "{name}");
         }
     }

@@ -1,5 +1,6 @@
 //! The Python environment: made once below `.nodeyard`, made again only when
-//! a list of requirements changes.
+//! a list of requirements changes. What cannot live with the rest has one of
+//! its own.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -33,6 +34,13 @@ pub const TESTS: &[Requirements] = &[
 pub const PEER: &[Requirements] =
     &[Requirements { file: "infra/local/requirements-test.txt", with_dependencies: true }];
 
+/// Checks of the templates that pin what others need in other versions: an environment each.
+pub const SAM: &[Requirements] =
+    &[Requirements { file: "infra/local/requirements-sam.txt", with_dependencies: true }];
+/// See [`SAM`].
+pub const CHECKOV: &[Requirements] =
+    &[Requirements { file: "infra/local/requirements-checkov.txt", with_dependencies: true }];
+
 /// The environment, with at least the packages that were asked for.
 #[derive(Debug, Clone)]
 pub struct Venv {
@@ -49,8 +57,31 @@ impl Venv {
         wanted: &[Requirements],
         report: Report,
     ) -> Result<Self> {
+        Self::ensure_at(workspace.venv(), workspace, wanted, report).await
+    }
+
+    /// The same for an environment of its own, `.nodeyard/venv-<name>`.
+    ///
+    /// # Errors
+    /// No Python 3.11 or later, or pip failed.
+    pub async fn ensure_apart(
+        name: &str,
+        workspace: &Workspace,
+        wanted: &[Requirements],
+        report: Report,
+    ) -> Result<Self> {
+        let folder = workspace.nodeyard().join(format!("venv-{name}"));
+        Self::ensure_at(folder, workspace, wanted, report).await
+    }
+
+    async fn ensure_at(
+        folder: PathBuf,
+        workspace: &Workspace,
+        wanted: &[Requirements],
+        report: Report,
+    ) -> Result<Self> {
         let start = Instant::now();
-        let venv = Self { folder: workspace.venv() };
+        let venv = Self { folder };
         if !venv.python().is_file() {
             venv.create(report).await?;
         }
@@ -59,7 +90,8 @@ impl Venv {
             installed |= venv.install(workspace, *requirements).await?;
         }
         if installed {
-            report.took(start, "Python packages installed in .nodeyard/venv");
+            let name = venv.folder.file_name().unwrap_or_default().display();
+            report.took(start, format!("Python packages installed in .nodeyard/{name}"));
         }
         Ok(venv)
     }
