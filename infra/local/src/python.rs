@@ -34,12 +34,17 @@ pub const TESTS: &[Requirements] = &[
 pub const PEER: &[Requirements] =
     &[Requirements { file: "infra/local/requirements-test.txt", with_dependencies: true }];
 
-/// Checks of the templates that pin what others need in other versions: an environment each.
+/// Checks of the templates that pin what others need in other versions: an environment each. Their
+/// lists name all dependencies, by hash.
 pub const SAM: &[Requirements] =
-    &[Requirements { file: "infra/local/requirements-sam.txt", with_dependencies: true }];
+    &[Requirements { file: "infra/local/requirements-sam.txt", with_dependencies: false }];
 /// See [`SAM`].
 pub const CHECKOV: &[Requirements] =
-    &[Requirements { file: "infra/local/requirements-checkov.txt", with_dependencies: true }];
+    &[Requirements { file: "infra/local/requirements-checkov.txt", with_dependencies: false }];
+
+/// What releases are built with: cargo-lambda and zig, and what writes down what an image holds.
+pub const PACKAGE: &[Requirements] =
+    &[Requirements { file: "infra/local/requirements-package.txt", with_dependencies: false }];
 
 /// The environment, with at least the packages that were asked for.
 #[derive(Debug, Clone)]
@@ -70,8 +75,7 @@ impl Venv {
         wanted: &[Requirements],
         report: Report,
     ) -> Result<Self> {
-        let folder = workspace.nodeyard().join(format!("venv-{name}"));
-        Self::ensure_at(folder, workspace, wanted, report).await
+        Self::ensure_at(Self::found_apart(name, workspace).folder, workspace, wanted, report).await
     }
 
     async fn ensure_at(
@@ -99,6 +103,11 @@ impl Venv {
     /// The environment as an earlier command left it.
     pub fn found(workspace: &Workspace) -> Self {
         Self { folder: workspace.venv() }
+    }
+
+    /// The one of its own, as an earlier command left it.
+    pub fn found_apart(name: &str, workspace: &Workspace) -> Self {
+        Self { folder: workspace.nodeyard().join(format!("venv-{name}")) }
     }
 
     /// The environment's interpreter.
