@@ -2,18 +2,21 @@
 
     release.py deploy --deployment NAME --release FOLDER --arch ARCH [--task-image IMAGE] [--set Key=Value ...]
     release.py remove --deployment NAME [--with-data] [--leave-nodes]
+    release.py restore --deployment NAME --from TABLE
 
-Both take `--region`, `--endpoint` and `--dry-run`. Both can be repeated: what is there already is left as it is, what is
+All take `--region`, `--endpoint` and `--dry-run`. All can be repeated: what is there already is left as it is, what is
 gone already is not missed. Run in the repository's root.
 """
 
 import argparse
 import base64
-import hashlib
+import json
 import pathlib
 import subprocess
 import sys
+import tarfile
 import tempfile
+import time
 
 from botocore.exceptions import ClientError
 
@@ -28,6 +31,8 @@ TAG = "nodeyard-deployment"
 ENDED = ("released", "failed")
 # The shortest that KMS takes, and Secrets Manager too: time to find out that something was needed after all.
 WAITING_DAYS = 7
+# The health function's time-out.
+LONGEST_SECS = 120
 
 
 class Plan:
@@ -45,13 +50,20 @@ def names(deployment):
     return f"nodeyard-{deployment}-bootstrap", f"nodeyard-{deployment}"
 
 
+def image_id(archive):
+    """What an OCI archive's image is called by its content; the archive itself differs from one saving to the next."""
+    with tarfile.open(archive) as parts:
+        read = lambda name: json.load(parts.extractfile(name))
+        manifest = read("index.json")["manifests"][0]["digest"].replace(":", "/")
+        return read(f"blobs/{manifest}")["config"]["digest"].removeprefix("sha256:")
+
+
 def push(cloud, release, repository, uri, plan):
     """Pushes the packaged image, unless it is there, and returns its name by digest."""
     archive = pathlib.Path(release) / IMAGE
     if not archive.is_file():
         sys.exit(f"no {archive}: `cargo xtask package` makes it, or name an image with --task-image")
-    with archive.open("rb") as content:
-        tag = hashlib.file_digest(content, "sha256").hexdigest()[:16]
+    tag = image_id(archive)[:16]
     ecr = cloud.client("ecr")
     try:
         found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
@@ -124,6 +136,51 @@ def deploy(arguments):
             print(f"{key}={value}")
 
 
+def items(cloud, table):
+    pages = cloud.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    return {(item["pk"]["S"], item["sk"]["S"]): item for page in pages for item in page["Items"]}
+
+
+def write(cloud, table, requests):
+    dynamodb = cloud.client("dynamodb")
+    while requests:
+        batch, requests = requests[:25], requests[25:]
+        refused = dynamodb.batch_write_item(RequestItems={table: batch}).get("UnprocessedItems", {})
+        requests += refused.get(table, [])
+
+
+def restore(arguments):
+    """Makes the deployment's table what another table is, while its functions are kept from running."""
+    plan, cloud = Plan(arguments.dry_run), clouds.Cloud(arguments.endpoint, arguments.region)
+    _, stack = names(arguments.deployment)
+    table = clouds.outputs_of(clouds.find(cloud, stack)).get("TableName")
+    if not table:
+        sys.exit(f"no stack {stack}")
+    functions, lambdas = [f"{stack}-{name}" for name in ("api", "worker", "health")], cloud.client("lambda")
+
+    def pause():
+        for function in functions:
+            lambdas.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
+        if not cloud.endpoint:
+            # What has begun ends within the longest time-out of the three.
+            time.sleep(LONGEST_SECS)
+
+    def go_on():
+        for function in functions:
+            lambdas.delete_function_concurrency(FunctionName=function)
+
+    def copy():
+        wanted, there = items(cloud, arguments.source), items(cloud, table)
+        write(cloud, table, [{"PutRequest": {"Item": item}} for key, item in wanted.items() if there.get(key) != item])
+        keys = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in there if (pk, sk) not in wanted]
+        write(cloud, table, [{"DeleteRequest": {"Key": key}} for key in keys])
+
+    plan.step(f"pause {', '.join(functions)}", pause)
+    plan.step(f"make {table} what {arguments.source} is", copy)
+    plan.step("let them go on", go_on)
+    print("The orphan check only reports until POST /orphans/confirm, if what was restored is older than half an hour.")
+
+
 def left_nodes(cloud, table):
     """The nodes that something may be left of at the provider."""
     try:
@@ -141,12 +198,13 @@ def left_nodes(cloud, table):
     return [f"{node['id']['S']} ({node['status']['S']})" for node in nodes if node["status"]["S"] not in ENDED]
 
 
-def secrets_of(cloud, deployment):
+def secrets_of(cloud, deployment, but):
     pages = cloud.client("secretsmanager").get_paginator("list_secrets").paginate(
         Filters=[{"Key": "name", "Values": [f"nodeyard/{deployment}/"]}]
     )
     found = [secret for page in pages for secret in page["SecretList"]]
-    return sorted(it["Name"] for it in found if it["Name"].startswith(f"nodeyard/{deployment}/"))
+    names_found = {it["Name"] for it in found if it["Name"].startswith(f"nodeyard/{deployment}/")}
+    return sorted(names_found - {but})
 
 
 def kept_by_tag(cloud, deployment, kind):
@@ -210,7 +268,9 @@ def remove(arguments):
         if key_is_kept(kms, arn):
             forget = lambda arn=arn: kms.schedule_key_deletion(KeyId=arn, PendingWindowInDays=WAITING_DAYS)
             kept.append((f"key {arn}", forget))
-    for name in secrets_of(cloud, arguments.deployment):
+    # The one that goes with the stack is still there in a dry run.
+    gone = f"nodeyard/{arguments.deployment}/bootstrap"
+    for name in secrets_of(cloud, arguments.deployment, but=gone):
         forget = lambda name=name: secrets.delete_secret(SecretId=name, RecoveryWindowInDays=WAITING_DAYS)
         kept.append((f"secret {name}", forget))
     for what, forget in kept:
@@ -225,8 +285,8 @@ def remove(arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(required=True)
-    deploying, removing = verbs.add_parser("deploy"), verbs.add_parser("remove")
-    for verb in (deploying, removing):
+    deploying, removing, restoring = (verbs.add_parser(name) for name in ("deploy", "remove", "restore"))
+    for verb in (deploying, removing, restoring):
         verb.add_argument("--deployment", required=True)
         verb.add_argument("--region")
         verb.add_argument("--endpoint")
@@ -239,6 +299,8 @@ def main():
     removing.add_argument("--with-data", action="store_true")
     removing.add_argument("--leave-nodes", action="store_true")
     removing.set_defaults(run=remove)
+    restoring.add_argument("--from", dest="source", required=True)
+    restoring.set_defaults(run=restore)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

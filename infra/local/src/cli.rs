@@ -422,6 +422,9 @@ pub struct DeployOptions {
     /// Take the deployment down. State and keys are kept, and named.
     #[arg(long)]
     pub remove: bool,
+    /// Make the deployment's table what another table is, such as one restored to a moment before.
+    #[arg(long, value_name = "TABLE", conflicts_with = "remove")]
+    pub restore_from: Option<String>,
     /// With `--remove`: state, keys and secrets as well. There is no way back.
     #[arg(long, requires = "remove")]
     pub with_data: bool,
@@ -451,6 +454,9 @@ mod tests {
         Cli::command().debug_assert();
         assert!(Cli::try_parse_from(["xtask", "demo", "--nodes", "0"]).is_err());
         assert!(Cli::try_parse_from(["xtask", "demo", "--nodes", "4", "--keep"]).is_ok());
+        assert!(Cli::try_parse_from(["xtask", "deploy", "--with-data"]).is_err());
+        let both = ["xtask", "deploy", "--remove", "--restore-from", "table"];
+        assert!(Cli::try_parse_from(both).is_err());
     }
 
     #[test]

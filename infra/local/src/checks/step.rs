@@ -59,6 +59,18 @@ pub const STEPS: &[Step] = &[
     Step { name: "format", action: Action::Program(&["cargo", "fmt", "--all", "--check"]) },
     Step { name: "template", action: Action::Templates },
     Step {
+        name: "deploy guide",
+        action: Action::Program(&[
+            "venv/python",
+            "-m",
+            "unittest",
+            "discover",
+            "--quiet",
+            "--start-directory",
+            "infra/local/tests",
+        ]),
+    },
+    Step {
         name: "playbook syntax",
         action: Action::Playbooks(&["venv/ansible-playbook", "--syntax-check"]),
     },
