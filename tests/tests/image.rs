@@ -113,7 +113,8 @@ fn every_requirement_has_its_version_and_hashes() {
 #[test]
 fn the_parts_of_the_file_system_are_signed_or_hashed() {
     let text = read("infra/local/src/package/image.rs");
-    for wanted in ["\"--require-hashes\"", "\"--no-deps\"", "\"--only-binary\"", "\"--pull=never\""] {
+    for wanted in ["\"--require-hashes\"", "\"--no-deps\"", "\"--only-binary\"", "\"--pull=never\""]
+    {
         assert!(text.contains(wanted), "no {wanted}");
     }
     let sources: Vec<&str> = text.lines().filter(|line| line.contains("\"deb ")).collect();

@@ -10,12 +10,8 @@ fn findings(template: &Value) -> Vec<&'static str> {
     let repository = &template["Resources"]["TaskRepository"]["Properties"];
     let statement =
         &template["Resources"]["CodeBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"][0];
-    let closed = [
-        "BlockPublicAcls",
-        "BlockPublicPolicy",
-        "IgnorePublicAcls",
-        "RestrictPublicBuckets",
-    ];
+    let closed =
+        ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"];
     let rules = [
         (
             closed.iter().all(|it| bucket["PublicAccessBlockConfiguration"][it] == true),
@@ -25,10 +21,7 @@ fn findings(template: &Value) -> Vec<&'static str> {
             bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"].is_array(),
             "the bucket is not encrypted",
         ),
-        (
-            bucket["VersioningConfiguration"]["Status"] == "Enabled",
-            "the bucket keeps no versions",
-        ),
+        (bucket["VersioningConfiguration"]["Status"] == "Enabled", "the bucket keeps no versions"),
         (
             statement["Effect"] == "Deny"
                 && statement["Principal"] == "*"
@@ -36,14 +29,8 @@ fn findings(template: &Value) -> Vec<&'static str> {
                 && statement["Condition"] == json!({"Bool": {"aws:SecureTransport": "false"}}),
             "the bucket answers without TLS",
         ),
-        (
-            repository["ImageTagMutability"] == "IMMUTABLE",
-            "a tag can become another image",
-        ),
-        (
-            repository["ImageScanningConfiguration"]["ScanOnPush"] == true,
-            "images are not scanned",
-        ),
+        (repository["ImageTagMutability"] == "IMMUTABLE", "a tag can become another image"),
+        (repository["ImageScanningConfiguration"]["ScanOnPush"] == true, "images are not scanned"),
         (
             repository["LifecyclePolicy"]["LifecyclePolicyText"]
                 .as_str()

@@ -22,9 +22,8 @@ fn the_template_is_as_it_has_to_be() {
 /// What is planted, where, and the finding that has to come of it.
 fn planted() -> Vec<(&'static str, Value, &'static str)> {
     let properties = |name: &str| format!("/Resources/{name}/Properties");
-    let at = |name: &str, rest: &str| -> &'static str {
-        format!("{}/{rest}", properties(name)).leak()
-    };
+    let at =
+        |name: &str, rest: &str| -> &'static str { format!("{}/{rest}", properties(name)).leak() };
     vec![
         (at("WakeQueue", "RedrivePolicy"), Value::Null, "WakeQueue: no redrive"),
         (at("WakeQueue", "VisibilityTimeout"), json!(359), "WakeQueue: visible again too soon"),

@@ -271,14 +271,15 @@ impl<'a> Findings<'a> {
     fn alarms(&mut self) {
         let alarms = self.of_type("AWS::CloudWatch::Alarm");
         self.hold(alarms.len() == ALARMS.len(), format!("{} alarms", alarms.len()));
-        let told = json!({"If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]});
+        let told =
+            json!({"If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]});
         for (name, space, metric, of) in ALARMS {
             let alarm = self.of(&format!("{name}Alarm"));
             let watched = alarm["Namespace"] == *space && alarm["MetricName"] == *metric;
             let dimension = alarm["Dimensions"][0]["Value"].to_string();
             let one = alarm["Dimensions"].as_array().is_some_and(|it| it.len() == 1);
-            let about = dimension.contains(&format!("\"{of}\""))
-                || dimension.contains(&format!("\"{of}."));
+            let about =
+                dimension.contains(&format!("\"{of}\"")) || dimension.contains(&format!("\"{of}."));
             self.hold(watched && one && about, format!("{name}Alarm: does not watch {metric}"));
             let said = alarm["AlarmDescription"].as_str().unwrap_or_default();
             let anchor = anchor(name);

@@ -19,7 +19,8 @@ pub fn of_function(program: &[u8]) -> Result<Vec<u8>> {
         .compression_level(Some(9))
         .last_modified_time(DateTime::default())
         .unix_permissions(0o755);
-    let failed = |error: String| XtaskError::Answer { context: "zipping".to_owned(), detail: error };
+    let failed =
+        |error: String| XtaskError::Answer { context: "zipping".to_owned(), detail: error };
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     zip.start_file("bootstrap", options).map_err(|error| failed(error.to_string()))?;
     zip.write_all(program).map_err(|error| failed(error.to_string()))?;
