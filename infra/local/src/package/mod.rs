@@ -3,7 +3,7 @@
 
 mod checksums;
 mod elf;
-mod functions;
+pub mod functions;
 mod image;
 mod sbom;
 mod zips;
