@@ -150,6 +150,8 @@ impl Launcher {
                 // Without limits given, podman asks for more than a confined root may have; and
                 // crun refuses what is left of the old control groups, where runc does not.
                 words.extend(PODMAN_LIMITS.iter().map(|word| (*word).to_owned()));
+                // As the task definition has it: the image's volume is all that can be written.
+                words.extend(["--read-only", "--read-only-tmpfs=false"].map(str::to_owned));
                 if on_path("runc") {
                     words.push("--runtime=runc".to_owned());
                 }
