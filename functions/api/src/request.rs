@@ -7,8 +7,10 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderName, HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use lambda_http::request::RequestContext;
+
+use nodeyard_engine::metric::{self, Metric};
 
 use crate::{
     app::{Ports, Shared},
@@ -48,11 +50,15 @@ impl<S: Sync> FromRequestParts<S> for Origin {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let source = parts.extensions.get::<Source>().cloned().unwrap_or_default();
         let notes = parts.extensions.get::<Notes>().cloned().unwrap_or_default();
-        let text = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
-        let traceparent = text.filter(|text| is_traceparent(text)).map(str::to_owned);
+        let traceparent = traceparent(&parts.headers);
         let (request_id, source_address) = (source.request_id, source.address);
         Ok(Self { request_id, source_address, traceparent, notes })
     }
+}
+
+fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    is_traceparent(text).then(|| text.to_owned())
 }
 
 fn is_traceparent(text: &str) -> bool {
@@ -82,6 +88,9 @@ pub(crate) async fn answer<P: Ports>(
     let route = request.extensions().get::<MatchedPath>().cloned();
     let resource = asked.as_ref().and_then(|asked| asked.resource_id().map(str::to_owned));
 
+    let traceparent = traceparent(request.headers());
+    let began = app.now();
+
     let mut response = next.run(request).await;
     let mut code = None;
     if let Some(problem) = problem_of(&mut response) {
@@ -97,6 +106,10 @@ pub(crate) async fn answer<P: Ports>(
     }
     app.tell_left_out(&source).await;
     // The route and not the path: whoever puts a secret into a path must not find it in the log.
+    let ms = metric::millis(app.now().duration_since(began));
+    if response.status() == StatusCode::ACCEPTED {
+        metric::tell(Metric::AcceptTime, ms, &[]);
+    }
     tracing::info!(
         request_id = source.request_id,
         %method,
@@ -104,6 +117,9 @@ pub(crate) async fn answer<P: Ports>(
         resource,
         status = response.status().as_u16(),
         code,
+        actor = notes.who().actor,
+        traceparent,
+        ms,
         "answered"
     );
     if let Ok(value) = HeaderValue::from_str(&source.request_id) {

@@ -3,6 +3,8 @@
 //!
 //! Must not: make provider calls in the sweep.
 
+mod state;
+
 use jiff::SignedDuration;
 use nodeyard_domain::connection::Connection;
 use nodeyard_engine::{
@@ -123,6 +125,7 @@ where
                 let report = self.check_connections().await?;
                 let checked = self.orphan_check().run().await?;
                 let watched = self.watch().run().await?;
+                state::tell(&self.store, &self.clock).await?;
                 Ok(Report {
                     orphans: checked.found,
                     removed: checked.removed,

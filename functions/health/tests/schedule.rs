@@ -19,6 +19,7 @@ use nodeyard_health::{Health, HealthError, Report, Request};
 use nodeyard_testkit::{
     clock::SimulatedClock,
     events::MemoryEvents,
+    figures::measured,
     provider::MemoryProvider,
     queue::MemoryQueue,
     reach::MemoryReach,
@@ -80,6 +81,35 @@ async fn a_sweep_makes_no_call_and_a_check_makes_no_wake() {
     let report = ask(&world, CHECK).await.unwrap();
     assert_eq!(report, Report { found: 1, done: 1, ..Report::default() });
     assert!(world.queue.messages().is_empty() && world.provider.books().calls > calls);
+}
+
+#[tokio::test]
+async fn what_needs_a_person_is_told_in_figures() {
+    let mut world = World::new().await;
+    let (report, calm) = measured(ask(&world, CHECK)).await;
+    report.unwrap();
+    for metric in ["ConnectionsNotConnected", "OrphansOpen", "NodesCleanupPending"] {
+        let told = calm.iter().find(|figure| figure.is(metric, &[]));
+        assert_eq!(told.map(|figure| figure.value), Some(0.0), "{metric}");
+    }
+    let left = calm.iter().find(|figure| figure.is("BudgetLeft", &["main"])).unwrap().value;
+    assert!(left > 3000.0 && left <= 3600.0, "{left}");
+    let (_, calm) = measured(ask(&world, SWEEP)).await;
+    assert!(calm.iter().any(|it| it.is("OldestDueJobAge", &[]) && it.value == 0.0), "{calm:?}");
+
+    let (_, node) = world.provision(|_| {}).await;
+    world.queue.lose_all();
+    world.clock.advance(SignedDuration::from_secs(500));
+    let (_, late) = measured(ask(&world, SWEEP)).await;
+    assert!(late.iter().any(|it| it.is("OldestDueJobAge", &[]) && it.value >= 499.0), "{late:?}");
+    let mut record = world.store.node(&node).await.unwrap().unwrap();
+    record.status = NodeStatus::CleanupPending;
+    world.store.put_node(record);
+    world.provider.revoke_token(true);
+    let (_, bad) = measured(ask(&world, CHECK)).await;
+    for metric in ["ConnectionsNotConnected", "NodesCleanupPending"] {
+        assert!(bad.iter().any(|it| it.is(metric, &[]) && it.value == 1.0), "{metric}: {bad:?}");
+    }
 }
 
 #[tokio::test]

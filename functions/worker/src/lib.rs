@@ -9,6 +9,7 @@ use nodeyard_domain::wake::Wake;
 use nodeyard_engine::{
     Clock, Driver, Handled,
     event::{Events, Outbox},
+    metric::{self, Metric},
     provider::Provider,
     queue::WakeQueue,
     rotation::RotationStore,
@@ -16,7 +17,7 @@ use nodeyard_engine::{
     secrets::Secrets,
     store::RunStore,
 };
-use tracing::{Instrument, error, info_span};
+use tracing::{Instrument, error, info, info_span};
 
 /// Why a record goes back to the queue, and from there, tried often enough, to the dead letters.
 #[derive(Debug, thiserror::Error)]
@@ -121,8 +122,32 @@ where
 {
     let wake: Wake = serde_json::from_str(record.body.as_deref().unwrap_or_default())?;
     let span = info_span!("hop", job_id = %wake.job_id, reason = ?wake.reason);
-    Ok(match company {
-        Company::Others => driver.handle_in_company(&wake).instrument(span).await?,
-        Company::None => driver.handle(&wake).instrument(span).await?,
-    })
+    async {
+        let began = driver.clock.now();
+        let handled = match company {
+            Company::Others => driver.handle_in_company(&wake).await,
+            Company::None => driver.handle(&wake).await,
+        };
+        let ms = metric::millis(driver.clock.now().duration_since(began));
+        let handled = match handled {
+            Ok(Handled::ToBeAlone) => return Ok(Handled::ToBeAlone),
+            handled => handled,
+        };
+        metric::tell(Metric::StepTime, ms, &[]);
+        info!(
+            message_id = record.message_id,
+            received = attribute(record, "ApproximateReceiveCount"),
+            sent_at = attribute(record, "SentTimestamp"),
+            handled = ?handled.as_ref().ok(),
+            ms,
+            "handled"
+        );
+        Ok(handled?)
+    }
+    .instrument(span)
+    .await
+}
+
+fn attribute<'a>(record: &'a SqsMessage, name: &str) -> Option<&'a str> {
+    record.attributes.get(name).map(String::as_str)
 }

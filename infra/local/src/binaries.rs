@@ -9,8 +9,10 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::cli::Architecture;
 use crate::command::{forget_own_package, interruptible, run_quietly};
 use crate::error::{IoContext, Result, XtaskError};
+use crate::package::{Release, functions};
 use crate::workspace::Workspace;
 
 /// The functions, by the names of their programs.
@@ -30,11 +32,37 @@ impl Binaries {
     /// # Errors
     /// cargo failed; it has said why itself.
     pub async fn build(workspace: &Workspace) -> Result<Self> {
-        let mut cargo = interruptible(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        forget_own_package(&mut cargo).current_dir(workspace.root());
         // The whole workspace, as everywhere: with fewer packages chosen, cargo would choose fewer
         // features for the crates they share, and compile those crates once more.
-        cargo.args(["build", "--workspace", "--bins"]);
+        let found = Self::of_cargo(workspace, &["--workspace"]).await?;
+        let needed = || FUNCTIONS.iter().chain(&[TASK, SIMULATOR]);
+        match needed().find(|name| !found.0.contains_key(**name)) {
+            None => Ok(found),
+            Some(name) => Err(not_named(name)),
+        }
+    }
+
+    /// Takes the container task from a release, and builds the simulator alone.
+    ///
+    /// # Errors
+    /// There is no release, or cargo failed; it has said why itself.
+    pub async fn packaged(workspace: &Workspace) -> Result<Self> {
+        let task = functions::task_program(&Release::of(workspace));
+        if !task.is_file() {
+            return Err(XtaskError::Missing {
+                what: "a release for this machine".to_owned(),
+                remedy: format!("`cargo xtask package --arch {}`", Architecture::OWN.word()),
+            });
+        }
+        let mut found = Self::of_cargo(workspace, &["--package", SIMULATOR]).await?;
+        found.0.insert(TASK.to_owned(), task);
+        if found.0.contains_key(SIMULATOR) { Ok(found) } else { Err(not_named(SIMULATOR)) }
+    }
+
+    async fn of_cargo(workspace: &Workspace, packages: &[&str]) -> Result<Self> {
+        let mut cargo = interruptible(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        forget_own_package(&mut cargo).current_dir(workspace.root());
+        cargo.args(["build", "--bins"]).args(packages);
         cargo.arg("--message-format=json-render-diagnostics");
         let output = cargo
             .stdin(Stdio::null())
@@ -48,15 +76,7 @@ impl Binaries {
                 detail: output.status.to_string(),
             });
         }
-        let found = executables(&String::from_utf8_lossy(&output.stdout));
-        let needed = || FUNCTIONS.iter().chain(&[TASK, SIMULATOR]);
-        match needed().find(|name| !found.contains_key(**name)) {
-            None => Ok(Self(found)),
-            Some(name) => Err(XtaskError::Answer {
-                context: "cargo build".to_owned(),
-                detail: format!("named no program {name}"),
-            }),
-        }
+        Ok(Self(executables(&String::from_utf8_lossy(&output.stdout))))
     }
 
     /// Where a program lies; one that was not built is looked for on the search path.
@@ -77,6 +97,13 @@ impl Binaries {
             run_quietly(&mut strip).await?;
         }
         Ok(())
+    }
+}
+
+fn not_named(program: &str) -> XtaskError {
+    XtaskError::Answer {
+        context: "cargo build".to_owned(),
+        detail: format!("named no program {program}"),
     }
 }
 

@@ -42,6 +42,10 @@ pub enum Task {
     Readiness(ProofOptions),
     /// The acceptance criteria on a fresh node, each with its evidence.
     Acceptance(ProofOptions),
+    /// Everything that a deployment is made from: zips, container image, checksums.
+    Package(PackageOptions),
+    /// Put the packaged release on AWS, or take a deployment down again.
+    Deploy(DeployOptions),
     /// Kill at every boundary of every hop, in a simulated world.
     CrashMatrix(DrillOptions),
     /// Whole simulated worlds, with everything that goes wrong: `--runs N --seed S`.
@@ -75,6 +79,9 @@ pub struct StackOptions {
     /// Run container tasks with podman from this image, not as processes.
     #[arg(long, value_name = "IMAGE")]
     pub task_image: Option<String>,
+    /// Run the functions from the zips of `cargo xtask package`, not from a development build.
+    #[arg(long)]
+    pub packaged: bool,
     /// What lies over the image of some machines: how their names begin, and a folder.
     #[arg(skip)]
     pub layers: Vec<(String, PathBuf)>,
@@ -86,7 +93,14 @@ pub struct StackOptions {
 impl StackOptions {
     /// As a person gets them who chooses nothing else.
     pub fn of(stack: String, backing: BackingKind) -> Self {
-        Self { stack, backing, task_image: None, layers: Vec::new(), probe: Probe::default() }
+        Self {
+            stack,
+            backing,
+            task_image: None,
+            packaged: false,
+            layers: Vec::new(),
+            probe: Probe::default(),
+        }
     }
 }
 
@@ -345,12 +359,87 @@ pub struct EcsOptions {
     pub image: Option<String>,
 }
 
+/// Processors that the functions can be built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Architecture {
+    /// Graviton.
+    #[value(name = "arm64")]
+    Arm64,
+    /// Intel and AMD.
+    #[value(name = "x86_64")]
+    X86_64,
+}
+
+impl Architecture {
+    /// The word that the template and Lambda know it by.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Arm64 => "arm64",
+            Self::X86_64 => "x86_64",
+        }
+    }
+
+    /// This machine's.
+    pub const OWN: Self = if cfg!(target_arch = "aarch64") { Self::Arm64 } else { Self::X86_64 };
+}
+
+/// `cargo xtask package`.
+#[derive(Debug, Clone, Args)]
+pub struct PackageOptions {
+    /// Processors of the functions.
+    #[arg(long, value_enum, value_delimiter = ',',
+          default_values_t = [Architecture::Arm64, Architecture::X86_64])]
+    pub arch: Vec<Architecture>,
+    /// Leave the container image out, which needs podman and Debian's archive.
+    #[arg(long)]
+    pub no_image: bool,
+}
+
+/// `cargo xtask deploy`.
+#[derive(Debug, Clone, Args)]
+pub struct DeployOptions {
+    /// Name of the deployment: part of all names, and a label of each server.
+    #[arg(long, default_value = "main")]
+    pub deployment: String,
+    /// Processor of the functions.
+    #[arg(long, value_enum, default_value_t = Architecture::Arm64)]
+    pub arch: Architecture,
+    /// Region; else the AWS settings say it.
+    #[arg(long)]
+    pub region: Option<String>,
+    /// An emulator in place of AWS. Nothing is pushed to it: its image has to be there.
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<String>,
+    /// An image in place of the packaged one; needed where there is no podman.
+    #[arg(long, value_name = "IMAGE")]
+    pub task_image: Option<String>,
+    /// A parameter of the template; may be repeated. The others stay as they are.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take the deployment down. State and keys are kept, and named.
+    #[arg(long)]
+    pub remove: bool,
+    /// Make the deployment's table what another table is, such as one restored to a moment before.
+    #[arg(long, value_name = "TABLE", conflicts_with = "remove")]
+    pub restore_from: Option<String>,
+    /// With `--remove`: state, keys and secrets as well. There is no way back.
+    #[arg(long, requires = "remove")]
+    pub with_data: bool,
+    /// With `--remove`: although nodes are left, whose servers go on costing money.
+    #[arg(long, requires = "remove")]
+    pub leave_nodes: bool,
+}
+
 /// Lower-case letters, digits and hyphens, at most 32: it becomes part of the
 /// names of a folder and a network namespace.
 fn stack_name(text: &str) -> Result<String, String> {
     let fits = (1..=32).contains(&text.len())
         && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-        && !["venv", "cache", "sim"].contains(&text);
+        && !["cache", "release", "sim", "tools"].contains(&text)
+        && !text.starts_with("venv");
     if fits { Ok(text.to_owned()) } else { Err("1 to 32 of a-z, 0-9 and -".to_owned()) }
 }
 
@@ -365,12 +454,15 @@ mod tests {
         Cli::command().debug_assert();
         assert!(Cli::try_parse_from(["xtask", "demo", "--nodes", "0"]).is_err());
         assert!(Cli::try_parse_from(["xtask", "demo", "--nodes", "4", "--keep"]).is_ok());
+        assert!(Cli::try_parse_from(["xtask", "deploy", "--with-data"]).is_err());
+        let both = ["xtask", "deploy", "--remove", "--restore-from", "table"];
+        assert!(Cli::try_parse_from(both).is_err());
     }
 
     #[test]
     fn a_stack_name_cannot_leave_its_folder() {
         assert_eq!(stack_name("lab-2").unwrap(), "lab-2");
-        for name in ["", "..", "a/b", "A", "venv", &"x".repeat(33)] {
+        for name in ["", "..", "a/b", "A", "venv", "venv-sam", "release", &"x".repeat(33)] {
             assert!(stack_name(name).is_err(), "{name}");
         }
     }

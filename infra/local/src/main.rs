@@ -15,6 +15,7 @@ mod checks;
 mod cli;
 mod command;
 mod demo;
+mod deploy;
 mod drills;
 mod ecs;
 mod error;
@@ -24,6 +25,7 @@ mod function;
 mod journal;
 mod lab;
 mod orders;
+mod package;
 mod peer;
 mod prerequisites;
 mod process;
@@ -82,6 +84,8 @@ async fn run(task: Task) -> Result<()> {
         Task::Smokes(options) => proof::smokes(&Workspace::find()?, &options, report).await,
         Task::Readiness(options) => proof::readiness(&Workspace::find()?, &options, report).await,
         Task::Acceptance(options) => proof::acceptance(&Workspace::find()?, &options, report).await,
+        Task::Package(options) => package::package(&Workspace::find()?, &options, report).await,
+        Task::Deploy(options) => deploy::deploy(&Workspace::find()?, &options, report).await,
         Task::CrashMatrix(options) => drill("crash-matrix", &options.words).await,
         Task::Sim(options) => drill("sim", &options.words).await,
         Task::Defects(options) => drill("defects", &options.words).await,

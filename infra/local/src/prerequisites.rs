@@ -32,6 +32,9 @@ pub const STACK: &[Need] = &[
 /// What container tasks in containers need besides.
 pub const TASK_IMAGE: &[Need] = &[need("podman", "podman")];
 
+/// What making the container image needs.
+pub const IMAGE: &[Need] = &[need("podman", "podman"), need("mmdebstrap", "mmdebstrap")];
+
 /// Whether packages can be installed from here: root, with apt.
 pub fn can_install() -> bool {
     nix::unistd::geteuid().is_root() && on_path("apt-get")

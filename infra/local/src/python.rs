@@ -1,5 +1,6 @@
 //! The Python environment: made once below `.nodeyard`, made again only when
-//! a list of requirements changes.
+//! a list of requirements changes. What cannot live with the rest has one of
+//! its own.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -33,6 +34,18 @@ pub const TESTS: &[Requirements] = &[
 pub const PEER: &[Requirements] =
     &[Requirements { file: "infra/local/requirements-test.txt", with_dependencies: true }];
 
+/// Checks of the templates that pin what others need in other versions: an environment each. Their
+/// lists name all dependencies, by hash.
+pub const SAM: &[Requirements] =
+    &[Requirements { file: "infra/local/requirements-sam.txt", with_dependencies: false }];
+/// See [`SAM`].
+pub const CHECKOV: &[Requirements] =
+    &[Requirements { file: "infra/local/requirements-checkov.txt", with_dependencies: false }];
+
+/// What releases are built with: cargo-lambda and zig, and what writes down what an image holds.
+pub const PACKAGE: &[Requirements] =
+    &[Requirements { file: "infra/local/requirements-package.txt", with_dependencies: false }];
+
 /// The environment, with at least the packages that were asked for.
 #[derive(Debug, Clone)]
 pub struct Venv {
@@ -49,8 +62,30 @@ impl Venv {
         wanted: &[Requirements],
         report: Report,
     ) -> Result<Self> {
+        Self::ensure_at(workspace.venv(), workspace, wanted, report).await
+    }
+
+    /// The same for an environment of its own, `.nodeyard/venv-<name>`.
+    ///
+    /// # Errors
+    /// No Python 3.11 or later, or pip failed.
+    pub async fn ensure_apart(
+        name: &str,
+        workspace: &Workspace,
+        wanted: &[Requirements],
+        report: Report,
+    ) -> Result<Self> {
+        Self::ensure_at(Self::found_apart(name, workspace).folder, workspace, wanted, report).await
+    }
+
+    async fn ensure_at(
+        folder: PathBuf,
+        workspace: &Workspace,
+        wanted: &[Requirements],
+        report: Report,
+    ) -> Result<Self> {
         let start = Instant::now();
-        let venv = Self { folder: workspace.venv() };
+        let venv = Self { folder };
         if !venv.python().is_file() {
             venv.create(report).await?;
         }
@@ -59,7 +94,8 @@ impl Venv {
             installed |= venv.install(workspace, *requirements).await?;
         }
         if installed {
-            report.took(start, "Python packages installed in .nodeyard/venv");
+            let name = venv.folder.file_name().unwrap_or_default().display();
+            report.took(start, format!("Python packages installed in .nodeyard/{name}"));
         }
         Ok(venv)
     }
@@ -67,6 +103,11 @@ impl Venv {
     /// The environment as an earlier command left it.
     pub fn found(workspace: &Workspace) -> Self {
         Self { folder: workspace.venv() }
+    }
+
+    /// The one of its own, as an earlier command left it.
+    pub fn found_apart(name: &str, workspace: &Workspace) -> Self {
+        Self { folder: workspace.nodeyard().join(format!("venv-{name}")) }
     }
 
     /// The environment's interpreter.

@@ -203,6 +203,16 @@ impl Simulator {
         owner.ask(method, path, None).await.map(drop)
     }
 
+    /// Overwrites the disk of a server in the provider's console, which this API has no path for.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub async fn rebuild(&self, server: u64) -> Result<()> {
+        let server = server.to_string();
+        let deed = serde_json::json!({"do": "rebuild", "project": PROJECT, "server": server, "image": "debian-13"});
+        self.ask(Method::POST, "/_sim/actor", Some(&deed)).await.map(drop)
+    }
+
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let context = format!("{method} {path}");
         let mut request =

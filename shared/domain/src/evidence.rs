@@ -35,6 +35,7 @@ pub mod canonical;
 mod chain;
 pub mod claim;
 mod fact;
+mod left;
 mod owner;
 mod record;
 mod rotation;
@@ -44,8 +45,9 @@ pub mod verify;
 pub use self::{
     chain::{Chain, Entry, Hash, Head, InvalidHash, MAX_PIECE_BYTES, pieces},
     fact::{Call, Decided, Fact, RotationDecided, RunEvidence},
+    left::left_by_run,
     owner::Owner,
-    record::{Recorded, Seen, record},
+    record::{Recorded, Seen, left_run, record},
     rotation::RotationSeen,
     signature::{ALGORITHM, PublicKey, Signature, UnreadableKey},
 };

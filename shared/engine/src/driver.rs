@@ -4,9 +4,9 @@
 use jiff::Timestamp;
 use nodeyard_domain::{
     event::of_commit,
-    evidence::{Call, Seen},
+    evidence::{Call, RunEvidence, Seen, left_by_run, left_run},
     id::JobId,
-    job::{Effect, Job},
+    job::{Effect, Job, JobKind, JobState, Step},
     observation::{Observation, Outcome},
     step::{Policy, Verdict, observing_form, step},
     wake::{Wake, WakeReason},
@@ -18,6 +18,7 @@ use crate::{
     admit::Admission,
     event::{self, Events, Outbox},
     evidence,
+    metric::{self, Metric},
     provider::Provider,
     queue::WakeQueue,
     rotation::RotationStore,
@@ -120,6 +121,7 @@ where
         let Some(intent) = loaded.job.intent.as_ref().map(|intent| intent.id) else {
             return Ok(Handled::Left);
         };
+        self.measure_lateness(&loaded.job, reason);
         let (outcome, calls) = match self.plan(&loaded.job, reason) {
             Plan::Leave => return Ok(Handled::Left),
             Plan::Poisoned => (Outcome::Poisoned, Vec::new()),
@@ -212,6 +214,7 @@ where
         let asked = observation.outcome != Outcome::Nothing;
         let intent = loaded.job.intent.clone().filter(|it| asked && it.id == observation.effect);
         let effect = intent.map(|intent| intent.effect);
+        let left = self.left_by_run(&loaded.job, &observation.outcome).await?;
         for _ in 0..MAX_OFFERS {
             let now = self.clock.now();
             if observation.outcome == Outcome::Nothing && !needs_attention(&loaded.job, now) {
@@ -227,7 +230,8 @@ where
                 Verdict::Commit(mut decision) => {
                     decision.keep_late_server(&loaded.job, &loaded.node);
                     let outcome = &observation.outcome;
-                    let seen = Seen { effect: effect.as_ref(), outcome, calls: &calls };
+                    let left = left.as_ref();
+                    let seen = Seen { effect: effect.as_ref(), outcome, calls: &calls, left };
                     decision.give_evidence(&loaded.job, &loaded.node, seen);
                     if self.store.commit(&loaded, &decision).await? == Commit::Done {
                         self.report(&loaded, &decision.job, &observation.outcome);
@@ -246,6 +250,23 @@ where
             }
         }
         Err(DriverError::Contended(loaded.job.id))
+    }
+
+    /// What a run left that was stopped or lost: by its result, if it came to one, or else as far
+    /// as it had written.
+    async fn left_by_run(
+        &self,
+        job: &Job,
+        outcome: &Outcome,
+    ) -> Result<Option<RunEvidence>, DriverError> {
+        let Some(number) = left_run(job, outcome) else { return Ok(None) };
+        let run = self.store.run(&job.id, number).await?;
+        let told = run.and_then(|run| run.result).and_then(|result| result.evidence);
+        if told.as_ref().is_some_and(|told| told.chain.is_some()) {
+            return Ok(told);
+        }
+        let entries = self.store.run_evidence(&job.id, number).await?;
+        Ok(left_by_run(&job.id, number, &entries).or(told))
     }
 
     /// The next wake, and the one of a release that waited for this job to end. A wake that
@@ -276,6 +297,8 @@ where
             version = after.version,
             step = ?before.job.step,
             outcome = outcome.word(),
+            attempts = after.attempt,
+            code = after.error.as_ref().map(|error| error.code.as_str()),
             next = ?after.step,
             state = ?after.state,
             waiting_on = ?after.waiting_on,
@@ -283,6 +306,30 @@ where
             traceparent = after.traceparent.as_deref(),
             "{:?} → {:?}", before.job.step, after.step
         );
+        self.measure(&before.job, after);
+    }
+
+    fn measure_lateness(&self, job: &Job, reason: WakeReason) {
+        let now = self.clock.now();
+        if let Some(due) = job.due_at.filter(|due| reason == WakeReason::Due && *due <= now) {
+            metric::tell(Metric::QueueAge, metric::millis(now.duration_since(due)), &[]);
+        }
+    }
+
+    fn measure(&self, before: &Job, after: &Job) {
+        let since = metric::seconds(after.updated_at.duration_since(after.created_at));
+        let is_provision = after.kind == JobKind::NodeProvision;
+        if is_provision && before.step == Step::FetchServer && after.step == Step::AwaitRun {
+            metric::tell(Metric::TimeToReady, since, &[("Phase", "server")]);
+        }
+        if !after.state.is_terminal() {
+            return;
+        }
+        let (kind, outcome) = (metric::word(&after.kind), metric::word(&after.state));
+        metric::tell(Metric::JobsEnded, 1.0, &[("Kind", &kind), ("Outcome", &outcome)]);
+        if is_provision && after.state == JobState::Succeeded {
+            metric::tell(Metric::TimeToReady, since, &[("Phase", "ready")]);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod effect;
 pub mod event;
 pub mod evidence;
 pub mod exchange;
+pub mod metric;
 pub mod orphan;
 mod poll;
 pub mod provider;

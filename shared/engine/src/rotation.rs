@@ -25,6 +25,7 @@ use crate::{
     event::{Events, Outbox},
     evidence,
     exchange::listen,
+    metric::{self, Metric},
     provider::Provider,
     queue::WakeQueue,
     runner::Runner,
@@ -210,6 +211,11 @@ where
                     traceparent = after.traceparent.as_deref(),
                     "{:?} → {:?}", rotation.step, after.step
                 );
+                if after.state.is_terminal() {
+                    let outcome = metric::word(&after.state);
+                    let ended = [("Kind", "key_rotation"), ("Outcome", outcome.as_str())];
+                    metric::tell(Metric::JobsEnded, 1.0, &ended);
+                }
                 self.share_key(connection, &decision).await;
                 if let Some(delay_secs) = after.wake_delay_secs(now) {
                     self.send(Wake::new(after.id.clone(), WakeReason::Due), delay_secs).await;

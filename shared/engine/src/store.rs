@@ -21,6 +21,7 @@ use nodeyard_domain::{
     work::Work,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{evidence::Unsigned, provider::Catalogue};
 
@@ -257,6 +258,13 @@ pub trait RunStore: Send + Sync {
         run: u32,
         entries: &[Entry],
     ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// The entries of a run's own chain as they were written, in order: 512 KB and some at most.
+    fn run_evidence(
+        &self,
+        job: &JobId,
+        run: u32,
+    ) -> impl Future<Output = Result<Vec<Value>>> + Send;
 }
 
 /// One page of a list.

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::{
     event::{self, Events, Outbox},
+    metric::{self, Metric},
     queue::WakeQueue,
     store::{Acceptance, Accepted, ApiStore, AuditEntry, JobStore, StoreError},
 };
@@ -72,6 +73,9 @@ async fn wake_overdue(
     let overdue = now - SignedDuration::from_secs(GRACE_SECS);
     let jobs = store.due(overdue, MAX_WAKES).await?;
     swept.found = jobs.len();
+    let oldest = jobs.iter().map(|job| job.look_at).min();
+    let age = oldest.map_or(0.0, |at| metric::seconds(now.duration_since(at)));
+    metric::tell(Metric::OldestDueJobAge, age, &[]);
     for job in jobs {
         match queue.send(&Wake::new(job.id.clone(), WakeReason::Due), 0).await {
             Ok(()) => {

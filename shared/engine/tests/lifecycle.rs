@@ -18,7 +18,7 @@ use nodeyard_engine::{
     store::{ApiStore as _, JobStore as _, RunStore as _},
     sweep::sweep,
 };
-use nodeyard_testkit::{provider::CreateFault, world::World};
+use nodeyard_testkit::{figures::measured, provider::CreateFault, world::World};
 
 async fn job(world: &World, id: &JobId) -> Job {
     world.store.load(id).await.unwrap().unwrap().job
@@ -37,8 +37,20 @@ fn never_doubled(world: &World) {
 async fn a_node_is_acquired_configured_again_and_released() {
     let mut world = World::new().await;
     let (provision, node) = world.provision(|_| {}).await;
-    world.run_for(600).await.unwrap();
-    assert_eq!(job(&world, &provision).await.state, JobState::Succeeded);
+    let (ran, figures) = measured(world.run_for(600)).await;
+    ran.unwrap();
+    let job_now = job(&world, &provision).await;
+    assert_eq!(job_now.state, JobState::Succeeded);
+    let told = |metric, values: &[&str]| -> Vec<f64> {
+        let told = figures.iter().filter(|figure| figure.is(metric, values));
+        told.map(|figure| figure.value).collect()
+    };
+    assert_eq!(told("JobsEnded", &["node_provision", "succeeded"]), [1.0]);
+    let (server, ready) = (told("TimeToReady", &["server"]), told("TimeToReady", &["ready"]));
+    let took = job_now.updated_at.duration_since(job_now.created_at).as_secs_f64();
+    assert_eq!(ready, [took]);
+    assert!(server.len() == 1 && server[0] > 0.0 && server[0] < took, "{server:?} {took}");
+    assert!(!told("QueueAge", &[]).is_empty());
     assert_eq!(status(&world, &node).await, NodeStatus::Ready);
     let books = world.provider.books();
     assert_eq!((books.creates_sent, books.alive.len()), (1, 1));

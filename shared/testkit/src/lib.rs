@@ -10,6 +10,7 @@ pub mod conformance;
 pub mod defects;
 pub mod events;
 pub mod faults;
+pub mod figures;
 pub mod idp;
 mod orphans;
 pub mod outbox;

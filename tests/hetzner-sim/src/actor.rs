@@ -71,6 +71,15 @@ pub enum Deed {
         /// Which.
         server: String,
     },
+    /// Overwrites a server's disk with an image.
+    Rebuild {
+        /// In which project.
+        project: String,
+        /// Which.
+        server: String,
+        /// Name or id.
+        image: String,
+    },
     /// Deletes an SSH key.
     DeleteSshKey {
         /// In which project.
@@ -94,6 +103,7 @@ impl Deed {
             | Self::Protect { project, .. }
             | Self::Relabel { project, .. }
             | Self::PowerOff { project, .. }
+            | Self::Rebuild { project, .. }
             | Self::DeleteSshKey { project, .. } => project,
         }
     }
@@ -128,6 +138,9 @@ impl Deed {
             ),
             Self::PowerOff { server, .. } => {
                 Operation::Command(server_id(world, project, server)?, Command::PowerOff)
+            }
+            Self::Rebuild { server, image, .. } => {
+                Operation::Rebuild(server_id(world, project, server)?, image.clone())
             }
             Self::DeleteSshKey { ssh_key, .. } => {
                 let id = world

@@ -77,6 +77,7 @@ async fn carry_out(backing: &dyn Backing, order: MachineOrder) -> Result<(), Bac
             Ok(())
         }
         MachineOrder::Power { server, power } => backing.power(server, power).await,
+        MachineOrder::Rebuild { server } => backing.rebuild(server).await,
         MachineOrder::Destroy { server } => backing.destroy(server).await,
     }
 }

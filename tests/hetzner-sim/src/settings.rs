@@ -89,6 +89,8 @@ pub struct Times {
     pub shutdown_secs: f64,
     /// `reboot_server` and `reset_server`.
     pub reboot_secs: f64,
+    /// `rebuild_server`.
+    pub rebuild_secs: f64,
     /// `delete_server`: so long are name, address and quota still taken.
     pub delete_secs: f64,
 }
@@ -101,19 +103,21 @@ impl Default for Times {
             stop_secs: 1.0,
             shutdown_secs: 2.0,
             reboot_secs: 2.0,
+            rebuild_secs: 3.0,
             delete_secs: 2.0,
         }
     }
 }
 
 impl Times {
-    fn all(&self) -> [f64; 6] {
+    fn all(&self) -> [f64; 7] {
         [
             self.create_secs,
             self.start_secs,
             self.stop_secs,
             self.shutdown_secs,
             self.reboot_secs,
+            self.rebuild_secs,
             self.delete_secs,
         ]
     }

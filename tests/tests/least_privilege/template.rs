@@ -2,39 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
-use serde_json::{Map, Value, json};
+use nodeyard_tests::template::parse;
+use serde_json::{Value, json};
 
-/// The template as JSON; a short tag becomes a member: `!Ref x` is `{"Ref": "x"}`.
+/// The template.
 pub fn read() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/template.yaml");
-    parse(&std::fs::read_to_string(path).unwrap())
-}
-
-fn parse(text: &str) -> Value {
-    json_of(&Yaml::load_from_str(text).unwrap()[0])
-}
-
-fn json_of(yaml: &Yaml<'_>) -> Value {
-    match yaml {
-        Yaml::Value(Scalar::Null) => Value::Null,
-        Yaml::Value(Scalar::Boolean(truth)) => json!(truth),
-        Yaml::Value(Scalar::Integer(number)) => json!(number),
-        Yaml::Value(Scalar::FloatingPoint(number)) => json!(number.into_inner()),
-        Yaml::Value(Scalar::String(text)) => json!(text),
-        Yaml::Sequence(items) => items.iter().map(json_of).collect(),
-        Yaml::Mapping(members) => {
-            let text = |key: &Yaml<'_>| match json_of(key) {
-                Value::String(text) => text,
-                other => other.to_string(),
-            };
-            members.iter().map(|(key, value)| (text(key), json_of(value))).collect()
-        }
-        Yaml::Tagged(tag, inner) => {
-            Value::Object(Map::from_iter([(tag.suffix.clone(), json_of(inner))]))
-        }
-        other => panic!("{other:?} in the template"),
-    }
+    nodeyard_tests::template::read("infra/template.yaml")
 }
 
 /// One thing that a role may do.

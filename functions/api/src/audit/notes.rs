@@ -56,7 +56,7 @@ impl Notes {
         self.held().action = Some(action);
     }
 
-    pub(super) fn who(&self) -> Who {
+    pub(crate) fn who(&self) -> Who {
         self.held().who.clone()
     }
 

@@ -88,7 +88,7 @@ async fn evidence_comes_as_one_bundle_that_can_be_verified() {
         entries: Vec::new(),
         evidence: Vec::new(),
     };
-    let seen = Seen { effect: None, outcome: &Outcome::Poisoned, calls: &[] };
+    let seen = Seen { effect: None, outcome: &Outcome::Poisoned, calls: &[], left: None };
     decision.give_evidence(&loaded.job, &loaded.node, seen);
     assert_eq!(world.store.commit(&loaded, &decision).await.unwrap(), Commit::Done);
     let head = decision.job.evidence.unwrap().head().hash.clone();

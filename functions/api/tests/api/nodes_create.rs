@@ -1,4 +1,5 @@
 use nodeyard_domain::{audit::Action, token::Scope, wake::WakeReason};
+use nodeyard_testkit::figures::measured;
 use serde_json::{Value, json};
 
 use crate::support::World;
@@ -51,8 +52,11 @@ async fn accepts_a_node_with_everything_said() {
 #[tokio::test]
 async fn accepts_an_empty_body_and_wakes_a_worker() {
     let world = World::connected().await;
-    let answer = world.post("/nodes", json!({})).await;
+    let (answer, figures) = measured(world.post("/nodes", json!({}))).await;
     assert_eq!(answer.status, 202);
+    assert!(figures.iter().any(|figure| figure.is("AcceptTime", &[])), "{figures:?}");
+    let (_, figures) = measured(world.get("/nodes")).await;
+    assert_eq!(figures, []);
     let job = answer.json["job"]["id"].as_str().unwrap();
     assert_eq!(answer.header("location").unwrap(), format!("/jobs/{job}"));
     assert_eq!(answer.header("retry-after"), Some("5"));

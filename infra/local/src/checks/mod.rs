@@ -5,6 +5,7 @@
 mod cargo_lambda;
 mod killed_stack;
 mod step;
+mod templates;
 
 use std::time::Instant;
 
@@ -70,6 +71,7 @@ async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) ->
             command.current_dir(workspace.path("playbooks"));
             unless_interrupted(run_quietly(&mut command)).await
         }
+        Action::Templates => templates::check(workspace, venv, report).await,
         Action::CargoLambda => cargo_lambda::check(workspace, venv, report).await,
         Action::KilledStack => killed_stack::check(workspace, report).await,
         Action::DemoWithoutMachines => {

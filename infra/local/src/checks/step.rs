@@ -28,6 +28,8 @@ pub enum Action {
     Playbooks(&'static [&'static str]),
     /// Runs a program in the playbooks' folder.
     InPlaybooks(&'static [&'static str]),
+    /// The checks of the templates.
+    Templates,
     /// Runs the worker under `cargo lambda watch` and feeds it from a queue.
     CargoLambda,
     /// Kills a stack that has a node, and looks for what is left after `down`.
@@ -55,7 +57,19 @@ pub enum Action {
 /// Everything that must pass, cheap things first, the tests last.
 pub const STEPS: &[Step] = &[
     Step { name: "format", action: Action::Program(&["cargo", "fmt", "--all", "--check"]) },
-    Step { name: "template", action: Action::Program(&["venv/cfn-lint", "infra/template.yaml"]) },
+    Step { name: "template", action: Action::Templates },
+    Step {
+        name: "deploy guide",
+        action: Action::Program(&[
+            "venv/python",
+            "-m",
+            "unittest",
+            "discover",
+            "--quiet",
+            "--start-directory",
+            "infra/local/tests",
+        ]),
+    },
     Step {
         name: "playbook syntax",
         action: Action::Playbooks(&["venv/ansible-playbook", "--syntax-check"]),

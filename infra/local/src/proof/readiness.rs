@@ -46,6 +46,16 @@ pub async fn broken_and_repaired(site: &Site<'_>, node: &ProfileNode) -> Result<
     ready(site, node).await?;
     seen.push("provider_server_off".to_owned());
 
+    // Rebuilt, it boots with the host key that its user data delivered, which was retired.
+    site.bench.simulator.rebuild(server).await?;
+    rebuilt(site, node).await?;
+    not_ready(site, node, "host_key_mismatch").await?;
+    let job = node.work(site.bench, "configure", &json!({})).await?;
+    if job.pointer("/error/code").and_then(Value::as_str) != Some("NODE_HOST_KEY_MISMATCH") {
+        return Err(XtaskError::Check(format!("a rebuilt server was configured\n{job:#}")));
+    }
+    not_ready(site, node, "host_key_mismatch").await?;
+
     site.bench.simulator.act(token, Method::DELETE, &path("")).await?;
     not_ready(site, node, "provider_server_missing").await?;
     // It stays so, however often it is looked at, until somebody gives the node back.
@@ -108,6 +118,21 @@ async fn warned(site: &Site<'_>, node: &ProfileNode, shell: &mut RootShell) -> R
     }
     shell.run(repair).await?;
     ready(site, node).await
+}
+
+/// Waits until a machine answers that is not the one we know.
+async fn rebuilt(site: &Site<'_>, node: &ProfileNode) -> Result<()> {
+    let since = Instant::now();
+    loop {
+        let said = site.login.run(&node.login_lines(), "true", None).await;
+        match said.err().map(|error| error.to_string()) {
+            Some(why) if why.contains("Host key verification failed") => return Ok(()),
+            why if since.elapsed() > BOOT => {
+                return Err(XtaskError::Check(format!("not rebuilt: {why:?}")));
+            }
+            _ => tokio::time::sleep(LOOK).await,
+        }
+    }
 }
 
 /// Waits until the machine lets us in again.

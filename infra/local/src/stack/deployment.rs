@@ -5,8 +5,9 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::binaries::Binaries;
-use crate::cli::StackOptions;
+use crate::cli::{Architecture, StackOptions};
 use crate::error::{Result, XtaskError};
+use crate::package::Release;
 use crate::python::{Venv, run_script};
 use crate::report::Report;
 use crate::state::StackState;
@@ -29,11 +30,16 @@ pub async fn deploy(
     report: Report,
 ) -> Result<()> {
     let start = Instant::now();
-    let code = workspace.stack(&options.stack).join("functions");
-    binaries.strip_functions(&code).await?;
+    let code = if options.packaged {
+        Release::of(workspace).zips(Architecture::OWN)
+    } else {
+        let code = workspace.stack(&options.stack).join("functions");
+        binaries.strip_functions(&code).await?;
+        code
+    };
     let parameters = [
         format!("Deployment={DEPLOYMENT}"),
-        format!("Architecture={}", architecture()),
+        format!("Architecture={}", Architecture::OWN.word()),
         format!("HetznerEndpoint={}/v1", state.simulator_url),
         format!("EcsEndpoint={}", state.ecs_url),
         // Machines are in a network of their own, where only container tasks are.
@@ -63,10 +69,6 @@ pub async fn deploy(
     state.save(workspace)?;
     report.took(start, "infra/template.yaml deployed");
     Ok(())
-}
-
-fn architecture() -> &'static str {
-    if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
 }
 
 fn output(outputs: &Value, name: &str) -> Result<String> {

@@ -44,7 +44,11 @@ pub async fn bring_up(
     let venv = Venv::ensure(workspace, python::STACK, report).await?;
 
     let start = Instant::now();
-    let binaries = Binaries::build(workspace).await?;
+    let binaries = if options.packaged {
+        Binaries::packaged(workspace).await?
+    } else {
+        Binaries::build(workspace).await?
+    };
     report.took(start, "programs built");
 
     let mut state = services::start(workspace, options, &venv, &binaries, report).await?;

@@ -16,7 +16,7 @@ use super::{
     change::{Condition, Write, number, text},
     keys::{
         EVIDENCE_PREFIX, Item, Key, RUN_EVIDENCE_PREFIX, UNSIGNED_DUE_SHARD, exact_seconds,
-        job_partition,
+        job_partition, run_evidence_prefix,
     },
     log_text,
     row::{child_expiry, item, read, text_of, unreadable, value},
@@ -128,6 +128,14 @@ impl DynamoStore {
         let row: Option<SignatureRow> = found.map(read).transpose()?;
         stored.signature = row.and_then(|row| row.signature).map(|text| text.0);
         Ok(stored)
+    }
+
+    pub(super) async fn read_run_evidence(&self, job: &JobId, run: u32) -> Result<Vec<Value>> {
+        let mut entries = Vec::new();
+        for item in self.of_partition(job, &run_evidence_prefix(run)).await? {
+            entries.extend(entries_in(&item)?);
+        }
+        Ok(entries)
     }
 
     /// The items of a job whose sort keys begin so, in order.

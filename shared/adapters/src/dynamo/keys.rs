@@ -39,6 +39,11 @@ pub(super) const ORPHANS: &str = "ORPHAN";
 pub(super) const JOB_LIST: &str = "JOB";
 pub(super) const NODE_LIST: &str = "NODE";
 
+/// What the sort keys of a run's own chain begin with.
+pub(super) fn run_evidence_prefix(run: u32) -> String {
+    format!("{RUN_EVIDENCE_PREFIX}{run:06}#")
+}
+
 impl Key {
     fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
         Self { pk: pk.into(), sk: sk.into() }
@@ -68,7 +73,7 @@ impl Key {
     }
 
     pub(super) fn run_evidence(job: &JobId, run: u32, first: u32) -> Self {
-        Self::new(job_partition(job), format!("{RUN_EVIDENCE_PREFIX}{run:06}#{first:08}"))
+        Self::new(job_partition(job), format!("{}{first:08}", run_evidence_prefix(run)))
     }
 
     pub(super) fn signature(job: &JobId) -> Self {

@@ -14,6 +14,7 @@ use nodeyard_domain::{
 };
 use nodeyard_engine::store::{RunStore, RunWrite, StoreError};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -198,5 +199,9 @@ impl RunStore for DynamoStore {
             // An answer that got lost, or another task of the same run.
             Wrote::Refused(known) => known.is_some_and(|known| evidence::holds(&known, &ours)),
         })
+    }
+
+    async fn run_evidence(&self, job: &JobId, run: u32) -> Result<Vec<Value>> {
+        self.read_run_evidence(job, run).await
     }
 }

@@ -9,7 +9,10 @@ use nodeyard_domain::{
     evidence,
     observation::{FailureClass, ProviderFailure},
 };
-use nodeyard_engine::exchange;
+use nodeyard_engine::{
+    exchange,
+    metric::{self, Metric},
+};
 use reqwest::{
     Client, Method, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
@@ -205,6 +208,11 @@ impl Transport {
                 "no answer of the provider"
             ),
         }
+        let status = answer
+            .as_ref()
+            .map_or_else(|failure| failure.code.clone(), |answer| answer.status.to_string());
+        let class = format!("{} {}", call.method, call.template);
+        metric::tell(Metric::ProviderCalls, 1.0, &[("Class", &class), ("Status", &status)]);
         exchange::tell(|| told(call, &answer));
         if let (Some(alarm), Ok(answer)) = (&self.alarm, &answer)
             && (200..300).contains(&answer.status)

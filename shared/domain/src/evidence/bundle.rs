@@ -102,7 +102,7 @@ impl Bundle {
     }
 }
 
-fn fact(entry: &Value) -> Option<Fact> {
+pub(super) fn fact(entry: &Value) -> Option<Fact> {
     serde_json::from_value::<super::Entry>(entry.clone()).ok().map(|entry| entry.fact)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
-    Call, Chain, Decided, Entry, Fact,
+    Call, Chain, Decided, Entry, Fact, RunEvidence,
     claim::{self, Claim, Subject},
     fact::cut,
 };
@@ -14,7 +14,7 @@ use crate::{
     job::{Effect, Job, JobKind, JobState, Phase},
     node::{Node, Server},
     observation::{Outcome, ProviderFailure},
-    run::RunResult,
+    run::{Recap, RunResult},
     step::Decision,
 };
 
@@ -26,6 +26,8 @@ pub struct Seen<'a> {
     pub outcome: &'a Outcome,
     /// The calls to the provider that it took.
     pub calls: &'a [Call],
+    /// What the run left of which the outcome tells that it was stopped or lost.
+    pub left: Option<&'a RunEvidence>,
 }
 
 /// What the commit has to write.
@@ -100,7 +102,7 @@ impl Recorder {
             self.add(Fact::Called(call.clone()));
         }
         if let Some(taken) = taken(before, seen.outcome) {
-            self.run(taken, seen.outcome);
+            self.run(taken, seen);
         }
         self.add(Fact::Decided(decided(before, seen, decision)));
         let after = &decision.job;
@@ -113,8 +115,8 @@ impl Recorder {
         }
     }
 
-    fn run(&mut self, number: u32, outcome: &Outcome) {
-        match outcome {
+    fn run(&mut self, number: u32, seen: Seen<'_>) {
+        match seen.outcome {
             Outcome::RunFinished(result) => {
                 let RunResult { code, recap, evidence, .. } = result;
                 let (code, recap, evidence) = (*code, *recap, evidence.clone());
@@ -133,10 +135,19 @@ impl Recorder {
                 }
                 self.claim(Subject::Run, claim::of_run(result));
             }
+            Outcome::RunStopped => self.left_behind(number, Code::JobCancelled, seen.left),
             Outcome::RunLost { .. } => {
+                self.left_behind(number, Code::TaskLost, seen.left);
                 self.claim(Subject::Run, vec![claim::of_playbooks(Some(Code::TaskLost))]);
             }
             _ => {}
+        }
+    }
+
+    fn left_behind(&mut self, run: u32, code: Code, left: Option<&RunEvidence>) {
+        if let Some(evidence) = left.cloned() {
+            let (code, evidence) = (Some(code), Some(evidence));
+            self.add(Fact::RunTaken { run, code, recap: Recap::default(), evidence });
         }
     }
 
@@ -173,8 +184,22 @@ fn began(job: &Job, node: &Node) -> Fact {
 
 /// The number of the run that an outcome tells of.
 fn taken(before: &Job, outcome: &Outcome) -> Option<u32> {
-    let is_told = matches!(outcome, Outcome::RunFinished(_) | Outcome::RunLost { .. });
-    before.run.filter(|_| is_told).map(|run| run.number)
+    let run = before.run.map(|run| run.number);
+    match outcome {
+        Outcome::RunFinished(_) => run,
+        _ => left_run(before, outcome),
+    }
+}
+
+/// The number of the job's own run, when an outcome tells that it was stopped or lost: its result
+/// is not taken, what it left is.
+pub fn left_run(before: &Job, outcome: &Outcome) -> Option<u32> {
+    let is_own = match outcome {
+        Outcome::RunLost { .. } => true,
+        Outcome::RunStopped => before.earlier_run.is_none(),
+        _ => false,
+    };
+    before.run.filter(|run| is_own && run.active).map(|run| run.number)
 }
 
 fn decided(before: &Job, seen: Seen<'_>, decision: &Decision) -> Decided {

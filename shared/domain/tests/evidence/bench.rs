@@ -15,6 +15,7 @@ use nodeyard_domain::{
         ALGORITHM, Call, Chain, Entry, Fact, Hash, Head, PublicKey, RunEvidence, Seen, Signature,
         bundle::{Bundle, Stored},
         canonical::hash_of,
+        left_by_run, left_run,
     },
     id::{JobId, NodeId},
     job::{Job, JobKind},
@@ -107,10 +108,13 @@ impl Life {
             panic!("{outcome:?} is no use to {:?}", self.job.step)
         };
         let asks = intent.effect.call_class(self.job.phase).is_some();
+        let left = left_run(&self.job, &outcome)
+            .and_then(|run| left_by_run(&self.job.id, run, self.stored.runs.get(&run)?));
         let seen = Seen {
             effect: Some(&intent.effect),
             outcome: &outcome,
             calls: if asks { &calls } else { &[] },
+            left: left.as_ref(),
         };
         decision.give_evidence(&self.job, &self.node, seen);
         let entries = decision.evidence.iter().map(|entry| serde_json::to_value(entry).unwrap());
@@ -132,8 +136,8 @@ impl Life {
             .sees(2, Outcome::ServerSeen { server, status: ServerStatus::Running })
     }
 
-    /// The open run ends, with a chain of its own.
-    pub fn run(&mut self, code: Option<Code>, probes: &[(ReadinessCode, bool, bool)]) -> &mut Self {
+    /// Facts of the open run go on record, in a chain of its own.
+    fn write_run(&mut self, end: Option<Fact>) -> (u32, Head) {
         let run = self.job.run.unwrap().number;
         let mut chain = Chain::of_run(&self.job.id, run);
         let facts = [
@@ -154,15 +158,27 @@ impl Life {
                 Some("nginx 1.26.3-2"),
             ),
             Fact::PlaybookEnded { playbook: "web".into(), recap: Recap::default() },
-            Fact::run_ended(code, ""),
         ];
         let entries: Vec<Value> = facts
             .into_iter()
+            .chain(end)
             .filter_map(|fact| chain.append(self.now, fact))
             .map(|entry: Entry| serde_json::to_value(entry).unwrap())
             .collect();
         self.stored.runs.insert(run, entries);
-        let head: Head = chain.head().clone();
+        (run, chain.head().clone())
+    }
+
+    /// The open run got on, and was stopped or lost then.
+    pub fn cut_off(&mut self, outcome: Outcome) -> u32 {
+        let (run, _) = self.write_run(None);
+        self.sees(30, outcome);
+        run
+    }
+
+    /// The open run ends, with a chain of its own.
+    pub fn run(&mut self, code: Option<Code>, probes: &[(ReadinessCode, bool, bool)]) -> &mut Self {
+        let (_, head) = self.write_run(Some(Fact::run_ended(code, "")));
         self.sees(
             60,
             Outcome::RunFinished(RunResult {

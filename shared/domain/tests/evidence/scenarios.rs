@@ -2,13 +2,16 @@
 
 use nodeyard_domain::{
     code::Code,
-    evidence::claim::ClaimedStep,
+    evidence::{
+        claim::ClaimedStep,
+        verify::{Verdict, verify},
+    },
     job::{JobKind, JobState},
     observation::{FailureClass, Outcome, ProviderFailure},
     readiness::ReadinessCode,
 };
 
-use crate::bench::{Life, READY, ready};
+use crate::bench::{Life, READY, Signer, ready};
 
 fn unavailable() -> Outcome {
     Outcome::Failed(ProviderFailure::new(FailureClass::Unknown, "timeout", "no answer in time"))
@@ -34,7 +37,7 @@ fn ready_in_the_end(salt: u64) -> Life {
     let status = nodeyard_domain::observation::ServerStatus::Running;
     life.sees(2, Outcome::ServerSeen { server, status });
     life.sees(30, Outcome::RunRunning);
-    life.sees(9, Outcome::RunLost { message: "the task is gone".into() });
+    life.cut_off(Outcome::RunLost { message: "the task is gone".into() });
     life.sees(40, Outcome::RunStarted);
     let server = life.server();
     let status = nodeyard_domain::observation::ServerStatus::Running;
@@ -94,4 +97,44 @@ fn how_far_a_cancelled_job_came_is_no_claim() {
     assert_eq!(early.bundle().claims, late.bundle().claims);
     let steps: Vec<ClaimedStep> = late.bundle().claims.iter().map(|claim| claim.step).collect();
     assert_eq!(steps, [ClaimedStep::RemoveServer, ClaimedStep::EndJob]);
+}
+
+/// A bundle with one chain of a run: how long it is, and the code it was taken up with.
+fn taken_up(life: &mut Life) -> (u32, serde_json::Value) {
+    let bundle = life.signed();
+    let verdict =
+        verify(&serde_json::to_value(&bundle).unwrap(), Some(&Signer::known().public_key()));
+    assert_eq!(verdict, Verdict::Authenticated);
+    let entry = bundle.entries.iter().find(|entry| entry["fact"] == "run_taken").unwrap();
+    (bundle.runs[0].head.count, entry["code"].clone())
+}
+
+#[test]
+fn what_a_run_had_written_is_taken_up_when_it_is_lost_or_stopped() {
+    let running = || {
+        let mut life = Life::new(JobKind::NodeProvision, 5);
+        life.sees(1, Outcome::KeyReady { version: 1 }).created().sees(1, Outcome::RunStarted).up();
+        life
+    };
+    let mut lost = running();
+    lost.cut_off(Outcome::RunLost { message: "killed".into() });
+    assert_eq!(taken_up(&mut lost), (3, "TASK_LOST".into()));
+
+    let mut stopped = running();
+    stopped.job.cancel_requested_at = Some(stopped.now);
+    stopped.sees(1, Outcome::RunRunning);
+    stopped.cut_off(Outcome::RunStopped);
+    assert_eq!(taken_up(&mut stopped), (3, "JOB_CANCELLED".into()));
+
+    // Torn: only what holds together is taken up.
+    let mut torn = running();
+    let run = torn.cut_off(Outcome::RunRunning);
+    torn.stored.runs.get_mut(&run).unwrap().remove(1);
+    torn.sees(1, Outcome::RunLost { message: "killed".into() });
+    assert_eq!(taken_up(&mut torn), (1, "TASK_LOST".into()));
+
+    // It never came to its first word.
+    let mut silent = running();
+    silent.sees(1, Outcome::RunLost { message: "no capacity".into() });
+    assert!(silent.bundle().runs.is_empty());
 }

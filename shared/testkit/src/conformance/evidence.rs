@@ -23,7 +23,7 @@ use crate::signer;
 fn told(loaded: &Loaded, mut decision: Decision) -> Decision {
     let effect = Effect::EnsureKey;
     let outcome = Outcome::KeyReady { version: 3 };
-    let seen = Seen { effect: Some(&effect), outcome: &outcome, calls: &[] };
+    let seen = Seen { effect: Some(&effect), outcome: &outcome, calls: &[], left: None };
     decision.give_evidence(&loaded.job, &loaded.node, seen);
     decision
 }
@@ -138,6 +138,14 @@ pub(super) async fn a_run_keeps_its_own_chain<S: Store>(store: &S) {
     assert!(append(1, &first[40..]).await, "an answer that was lost");
     let another = run_entries(&job, 1, 7, 90);
     assert!(!append(1, &another[..40]).await, "another task of the same run");
+    let chain = store.run_evidence(&job.id, 1).await.expect("run evidence");
+    let written: Vec<_> =
+        first.iter().map(|entry| serde_json::to_value(entry).expect("json")).collect();
+    assert_eq!(chain, written);
+    assert_eq!(
+        store.run_evidence(&job.id, 9).await.expect("run evidence"),
+        [] as [serde_json::Value; 0]
+    );
     let stored = store.evidence(&job.id).await.expect("evidence");
     let values = |entries: &[Entry]| -> Vec<_> {
         entries.iter().map(|entry| serde_json::to_value(entry).expect("json")).collect()

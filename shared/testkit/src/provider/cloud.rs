@@ -34,6 +34,7 @@ const TIMES: Times = Times {
     stop_secs: 1.0,
     shutdown_secs: 2.0,
     reboot_secs: 2.0,
+    rebuild_secs: 2.0,
     delete_secs: 4.0,
 };
 /// The longest by which a create lands late by chance, in seconds: less than is waited for it.
@@ -344,6 +345,6 @@ fn route(operation: &Operation) -> &'static str {
         Operation::Delete(Kind::PrimaryIp, _) => "DELETE /primary_ips/{id}",
         Operation::Delete(Kind::PlacementGroup, _) => "DELETE /placement_groups/{id}",
         Operation::Delete(..) => "DELETE another thing",
-        Operation::Command(..) => "POST /servers/{id}/actions",
+        Operation::Command(..) | Operation::Rebuild(..) => "POST /servers/{id}/actions",
     }
 }

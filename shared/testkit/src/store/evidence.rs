@@ -50,11 +50,14 @@ impl Items {
         true
     }
 
+    pub(super) fn own_chain(&self, job: &JobId, run: u32) -> Vec<Value> {
+        self.run_evidence
+            .get(&(job.clone(), run))
+            .map(|entries| values(entries))
+            .unwrap_or_default()
+    }
+
     pub(crate) fn all_evidence(&self, job: &JobId) -> Stored {
-        let values = |entries: &[Entry]| -> Vec<Value> {
-            let value = |entry| serde_json::to_value(entry).expect("an entry serialises");
-            entries.iter().map(value).collect()
-        };
         let of_job = self.run_evidence.range((job.clone(), 0)..=(job.clone(), u32::MAX));
         Stored {
             entries: self.evidence.get(job).map(|entries| values(entries)).unwrap_or_default(),
@@ -62,6 +65,11 @@ impl Items {
             signature: self.signatures.get(job).cloned(),
         }
     }
+}
+
+fn values(entries: &[Entry]) -> Vec<Value> {
+    let value = |entry| serde_json::to_value(entry).expect("an entry serialises");
+    entries.iter().map(value).collect()
 }
 
 impl MemoryStore {

@@ -10,6 +10,7 @@ use nodeyard_domain::{
     timeline::TimelineEntry,
 };
 use nodeyard_engine::store::{RunStore, RunWrite, StoreError};
+use serde_json::Value;
 
 use super::{Failures, Items, MAX_ITEM_BYTES, MemoryStore, Result, WRITE, check_size};
 use crate::faults::Fault;
@@ -127,5 +128,9 @@ impl RunStore for MemoryStore {
     async fn append_run_evidence(&self, job: &JobId, run: u32, entries: &[Entry]) -> Result<bool> {
         check_size(job.as_str(), &entries, MAX_ITEM_BYTES)?;
         self.change(RUN, |items| Ok(items.add_run_evidence(job, run, entries))).await
+    }
+
+    async fn run_evidence(&self, job: &JobId, run: u32) -> Result<Vec<Value>> {
+        self.look(Fault::ReadUnavailable, |items| Ok(items.own_chain(job, run))).await
     }
 }

@@ -113,6 +113,16 @@ impl Backing for Machines {
         })
     }
 
+    fn rebuild(&self, id: u64) -> BackingFuture<'_> {
+        Box::pin(async move {
+            let slot = self.slot(id).ok_or(BackingError::UnknownMachine(id))?;
+            let mut machine = slot.lock().await;
+            machine.remove().await?;
+            machine.lay_down()?;
+            machine.start().await
+        })
+    }
+
     fn destroy(&self, id: u64) -> BackingFuture<'_> {
         Box::pin(async move {
             let Some(slot) = self.slot(id) else {

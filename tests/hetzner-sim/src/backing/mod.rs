@@ -157,6 +157,9 @@ pub trait Backing: Send + Sync + 'static {
     fn create(&self, spec: MachineSpec) -> BackingFuture<'_>;
     /// Changes the power of a machine; ends when that is done.
     fn power(&self, id: u64, power: Power) -> BackingFuture<'_>;
+    /// Removes a machine and lays it down again as it was when it was created; ends when its init
+    /// has been started.
+    fn rebuild(&self, id: u64) -> BackingFuture<'_>;
     /// Removes a machine; ends when nothing of it is left. A machine that was
     /// never laid down is removed already.
     fn destroy(&self, id: u64) -> BackingFuture<'_>;

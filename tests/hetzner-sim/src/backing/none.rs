@@ -36,6 +36,10 @@ impl Backing for NoMachines {
         Box::pin(ready(Ok(())))
     }
 
+    fn rebuild(&self, _id: u64) -> BackingFuture<'_> {
+        Box::pin(ready(Ok(())))
+    }
+
     fn destroy(&self, _id: u64) -> BackingFuture<'_> {
         Box::pin(ready(Ok(())))
     }

@@ -270,7 +270,7 @@ impl World {
 }
 
 /// [documented] a name stands for the image of the type's architecture.
-fn pick_image(reference: &str, architecture: Option<&str>) -> Option<&'static Image> {
+pub(super) fn pick_image(reference: &str, architecture: Option<&str>) -> Option<&'static Image> {
     let named = || {
         catalogue::IMAGES.iter().filter(|image| catalogue::names(reference, image.id, image.name))
     };

@@ -19,6 +19,7 @@ pub mod operation;
 pub mod placement_group;
 pub mod primary_ip;
 mod project;
+mod rebuild;
 mod removal;
 pub mod server;
 pub mod ssh_key;
@@ -92,6 +93,7 @@ pub enum Output {
 pub enum MachineOrder {
     Create { spec: MachineSpec, leave_off: bool },
     Power { server: u64, power: Power },
+    Rebuild { server: u64 },
     Destroy { server: u64 },
 }
 
@@ -100,7 +102,9 @@ impl MachineOrder {
     pub fn server(&self) -> u64 {
         match self {
             Self::Create { spec, .. } => spec.id,
-            Self::Power { server, .. } | Self::Destroy { server } => *server,
+            Self::Power { server, .. } | Self::Rebuild { server } | Self::Destroy { server } => {
+                *server
+            }
         }
     }
 }
@@ -228,6 +232,7 @@ impl World {
             Operation::CreatePrimaryIp(draft) => self.create_primary_ip(project, draft),
             Operation::Update(kind, id, change) => self.update(project, *kind, *id, change),
             Operation::Delete(kind, id) => self.delete(*kind, *id, twist),
+            Operation::Rebuild(id, image) => self.rebuild(*id, image, twist),
             Operation::Command(id, command) => self.command(*id, *command, twist),
         }
     }

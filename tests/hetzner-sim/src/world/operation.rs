@@ -131,6 +131,9 @@ pub enum Operation {
     Delete(Kind, u64),
     /// POST below a server's `actions`.
     Command(u64, Command),
+    /// A server's disk overwritten with an image, by name or id. Only the second actor does it: its
+    /// path is not among those served.
+    Rebuild(u64, String),
 }
 
 impl Operation {
@@ -152,7 +155,9 @@ impl Operation {
             Self::Get(kind, id) | Self::Update(kind, id, _) | Self::Delete(kind, id) => {
                 Some((*kind, *id))
             }
-            Self::ServerActions(Some(id), _) | Self::Command(id, _) => Some((Kind::Server, *id)),
+            Self::ServerActions(Some(id), _) | Self::Command(id, _) | Self::Rebuild(id, _) => {
+                Some((Kind::Server, *id))
+            }
             _ => None,
         }
     }

@@ -39,6 +39,7 @@ pub enum Status {
     Starting,
     Running,
     Stopping,
+    Rebuilding,
     Deleting,
 }
 
@@ -51,6 +52,7 @@ impl Status {
             Self::Starting => "starting",
             Self::Running => "running",
             Self::Stopping => "stopping",
+            Self::Rebuilding => "rebuilding",
             Self::Deleting => "deleting",
         }
     }

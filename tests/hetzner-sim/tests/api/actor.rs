@@ -47,6 +47,28 @@ async fn it_does_what_it_is_told() {
 }
 
 #[tokio::test]
+async fn a_rebuild_keeps_what_the_server_is_and_can_be_forbidden() {
+    let bench = Bench::new().await;
+    let id = bench.running("web-1").await;
+    let rebuild =
+        |image| json!({"do": "rebuild", "project": "shop", "server": "web-1", "image": image});
+    let before = bench.get(&format!("/servers/{id}")).await.body["server"].clone();
+    assert_eq!(act(&bench, rebuild("debian-1")).await.0, 409);
+    assert_eq!(act(&bench, rebuild("ubuntu-24.04")).await.0, 200);
+    assert_eq!(bench.status(id).await, "rebuilding");
+    assert_eq!(bench.delete(&format!("/servers/{id}")).await.code(), "locked");
+    bench.pass(3);
+    let mut after = bench.get(&format!("/servers/{id}")).await.body["server"].clone();
+    assert_eq!(after["status"], "running");
+    assert_eq!(after["image"]["name"], "ubuntu-24.04");
+    after["image"] = before["image"].clone();
+    assert_eq!(after, before, "id, addresses, labels and all else");
+
+    act(&bench, json!({"do": "protect", "project": "shop", "server": "web-1"})).await;
+    assert_eq!(act(&bench, rebuild("debian-13")).await.0, 409);
+}
+
+#[tokio::test]
 async fn it_can_take_a_key_away() {
     let bench = Bench::new().await;
     let key = json!({"name": "k", "public_key": crate::bench::KEYS[0]});

@@ -55,6 +55,9 @@ impl Backing for HeldMachines {
     fn power(&self, _id: u64, power: Power) -> BackingFuture<'_> {
         self.step(format!("{power:?}"))
     }
+    fn rebuild(&self, _id: u64) -> BackingFuture<'_> {
+        self.step("rebuild".to_owned())
+    }
     fn destroy(&self, _id: u64) -> BackingFuture<'_> {
         self.step("destroy".to_owned())
     }
@@ -122,6 +125,22 @@ async fn a_deletion_frees_the_name_not_before_its_machine_is_gone() {
     bench.until(id, "gone").await;
     let again = bench.post("/servers", &draft("web-1")).await;
     assert_eq!(again.body["server"]["public_net"]["ipv4"]["ip"], "198.18.0.10");
+}
+
+#[tokio::test]
+async fn a_rebuild_ends_not_before_its_machine_is_booted() {
+    let (bench, machines) = bench().await;
+    let id = bench.create("web-1").await;
+    machines.finish("create web-1", Ok(())).await;
+    bench.pass(3);
+    bench.until(id, "off").await;
+    bench.pass(1);
+    let deed = json!({"do": "rebuild", "project": "shop", "server": "web-1", "image": "debian-13"});
+    assert_eq!(bench.control("POST", "/actor", Some(deed)).await.0, 200);
+    bench.pass(3600);
+    assert_eq!(bench.status(id).await, "rebuilding");
+    machines.finish("rebuild", Ok(())).await;
+    bench.until(id, "running").await;
 }
 
 #[tokio::test]
