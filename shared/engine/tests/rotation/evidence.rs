@@ -109,7 +109,9 @@ fn one_that_made_nothing_claims_so() {
     let mut bench = Bench::with_nodes(1);
     bench.world.provider.hide_marker(true);
     let id = bench.rotate();
-    bench.live(26 * 3600);
+    bench.live(30);
+    bench.world.clock.advance(jiff::SignedDuration::from_hours(7));
+    bench.live(300);
     assert_eq!(bench.state(&id), JobState::Failed);
     let bundle = bench.authentic(&id, "without a marker");
     let expected = [
