@@ -93,11 +93,13 @@ impl<S: RunStore, Q: WakeQueue, K: Secrets, C: Clock> Task<S, Q, K, C> {
         let run =
             persist("reading the run", pause, may_pass, async || self.store.run(job, number).await);
         let run = run.await?.ok_or_else(|| TaskError::NoRun { job: job.clone(), run: number })?;
+        let traceparent = run.traceparent.as_deref();
         if run.result.is_none() {
+            tracing::info!(%job, run = number, node = %run.node_id, traceparent, "run began");
             let result = self.result_of(&run, told_to_end).await;
             tracing::info!(
                 %job, run = number, node = %run.node_id, code = result.code.map(|code| code.as_str()),
-                message = result.message, changed = result.recap.changed, "run ended"
+                message = result.message, changed = result.recap.changed, traceparent, "run ended"
             );
             let first = persist("recording the result", pause, may_pass, async || {
                 self.store.finish_run(job, number, &result).await

@@ -114,6 +114,9 @@ pub struct Run {
     /// How many results of tasks the last run of this profile had: what progress is told by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_tasks: Option<u32>,
+    /// Of the request that asked for the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     pub node_id: NodeId,
     pub connection: ConnectionName,
     pub server_id: u64,
@@ -152,6 +155,7 @@ impl Run {
             number,
             purpose: Purpose::Configure,
             expected_tasks: None,
+            traceparent: None,
             node_id: node.id.clone(),
             connection: node.spec.connection.clone(),
             server_id: server.map_or(0, |server| server.id),

@@ -344,6 +344,7 @@ where
             number,
             purpose: job.purpose(),
             expected_tasks,
+            traceparent: job.traceparent.clone(),
             node_id: node.id.clone(),
             connection: job.connection.clone(),
             server_id: server.id,

@@ -35,6 +35,20 @@ pub enum Metric {
 }
 
 impl Metric {
+    pub const ALL: &[Metric] = &[
+        Self::AcceptTime,
+        Self::StepTime,
+        Self::QueueAge,
+        Self::ProviderCalls,
+        Self::BudgetLeft,
+        Self::TimeToReady,
+        Self::JobsEnded,
+        Self::OldestDueJobAge,
+        Self::ConnectionsNotConnected,
+        Self::OrphansOpen,
+        Self::NodesCleanupPending,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::AcceptTime => "AcceptTime",

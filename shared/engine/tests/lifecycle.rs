@@ -37,9 +37,13 @@ fn never_doubled(world: &World) {
 async fn a_node_is_acquired_configured_again_and_released() {
     let mut world = World::new().await;
     let (provision, node) = world.provision(|_| {}).await;
+    let asked = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    world.store.put_job(Job { traceparent: Some(asked.into()), ..job(&world, &provision).await });
     let (ran, figures) = measured(world.run_for(600)).await;
     ran.unwrap();
     let job_now = job(&world, &provision).await;
+    let run = world.store.run(&provision, 1).await.unwrap().unwrap();
+    assert_eq!(run.traceparent.as_deref(), Some(asked));
     assert_eq!(job_now.state, JobState::Succeeded);
     let told = |metric, values: &[&str]| -> Vec<f64> {
         let told = figures.iter().filter(|figure| figure.is(metric, values));

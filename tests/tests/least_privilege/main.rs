@@ -62,8 +62,16 @@ const PROGRAMS: &[Program] = &[
 ];
 
 /// Engine files that only declare: nothing in them calls a port.
-const DECLARING: &[&str] =
-    &["lib.rs", "orphan.rs", "provider.rs", "queue.rs", "runner.rs", "secrets.rs", "store.rs"];
+const DECLARING: &[&str] = &[
+    "lib.rs",
+    "metric.rs",
+    "orphan.rs",
+    "provider.rs",
+    "queue.rs",
+    "runner.rs",
+    "secrets.rs",
+    "store.rs",
+];
 
 /// What a role has because of how its program is run, and not for a call that it makes.
 const OF_THE_PLATFORM: &[(&str, &str, &str)] = &[

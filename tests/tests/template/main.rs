@@ -2,6 +2,7 @@
 //! a template in which it is broken.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod beside;
 mod bootstrap;
 mod rules;
 

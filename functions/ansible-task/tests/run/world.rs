@@ -72,6 +72,7 @@ impl World {
         let run = Run {
             purpose: Default::default(),
             expected_tasks: None,
+            traceparent: None,
             job_id: JobId::from_bits(0xa),
             number: 1,
             node_id: NodeId::from_bits(0xb),

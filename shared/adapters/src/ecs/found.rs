@@ -82,6 +82,7 @@ mod tests {
         Run {
             purpose: Default::default(),
             expected_tasks: None,
+            traceparent: None,
             job_id: JobId::from_bits(1),
             number,
             node_id: NodeId::from_bits(2),

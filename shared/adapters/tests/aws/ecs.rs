@@ -27,6 +27,7 @@ fn run(task: Option<&str>) -> Run {
     Run {
         purpose: Default::default(),
         expected_tasks: None,
+        traceparent: None,
         job_id: JobId::from_bits(1),
         number: 2,
         node_id: NodeId::from_bits(2),

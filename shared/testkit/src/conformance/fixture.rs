@@ -201,6 +201,7 @@ pub(super) fn run(job: &Job, number: u32) -> Run {
     Run {
         purpose: Default::default(),
         expected_tasks: None,
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
         job_id: job.id.clone(),
         number,
         node_id: job.node_id.clone(),

@@ -43,6 +43,7 @@ fn run() -> Run {
     Run {
         purpose: Default::default(),
         expected_tasks: None,
+        traceparent: None,
         job_id: JobId::from_bits(1),
         number: 1,
         node_id: NodeId::from_bits(2),
