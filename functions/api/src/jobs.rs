@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use nodeyard_domain::{id::NodeId, job::JobState};
+use nodeyard_domain::{id::NodeId, job::JobState, work::Work};
 use nodeyard_engine::store::{ApiStore, JobFilter};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
@@ -24,7 +24,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use self::{
     conditional::{entity_tag, names_version, wait_preference},
     view::{JobView, LogPiece, TimelineView},
-    work::Work,
 };
 use crate::{
     app::{Ports, Shared},
@@ -64,12 +63,12 @@ pub struct JobsQuery {
     cursor: Option<String>,
     #[param(schema_with = names::job_state)]
     state: Option<String>,
-    /// A node's id.
+    /// A node's id. A `key_rotation` is on no node.
     node: Option<String>,
     connection: Option<String>,
 }
 
-/// List the jobs on nodes. A `key_rotation` is named by its connection.
+/// List jobs: those on nodes and those on connections, the newest first.
 #[utoipa::path(
     get, path = "/jobs", tag = "jobs", params(JobsQuery),
     responses((status = 200, description = "One page", body = ListView<JobView>))
@@ -142,7 +141,7 @@ pub async fn get_job<P: Ports>(
     let mut response = if known(&job) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        Json(job.view()).into_response()
+        Json(JobView::from(&job)).into_response()
     };
     let answered = response.headers_mut();
     answered.insert(header::ETAG, entity_tag(job.version()));

@@ -93,6 +93,17 @@ async fn play(bench: &Bench, jobs: u32) -> Result<String> {
         return Err(XtaskError::Check(format!("{moved} nodes have version {newest}\n{ended:#}")));
     }
 
+    let keys = Verifier::default().authentic(bench, &job).await?;
+    let claims = keys["claims"].as_array().cloned().unwrap_or_default();
+    let steps = ["make_key", "settle_nodes", "reach_nodes", "keep_key", "end_job"];
+    let is_held =
+        |step: &str| claims.iter().any(|claim| claim["step"] == step && claim["verdict"] == "held");
+    if !steps.into_iter().all(is_held) {
+        return Err(XtaskError::Check(format!("the rotation claims something else\n{claims:#?}")));
+    }
+    let entries = keys["entries"].as_array().map_or(0, Vec::len);
+    bench.report.line(format!("the rotation's evidence is signed: {entries} entries"));
+
     let attempts = standing.attempts();
     fleet::release_all(bench, standing.ready()).await?;
     let end = fleet::rest(bench, PATIENCE).await?;

@@ -15,6 +15,13 @@
 //! | run_taken | job | how a run ended, the head of its chain, the digest of its playbooks |
 //! | claimed | job | what is claimed by now of one subject: the only fact that the digest reads |
 //! | left_out | job, run | how many entries there was no room for |
+//! | rotation_began | job | which connection and version a `key_rotation` is about, and the release |
+//! | rotation_decided | job | as decided, of a `key_rotation` |
+//! | key_made | job | a new version of the managed key, and its fingerprint |
+//! | nodes_taken | job | nodes that are being configured with it |
+//! | nodes_done | job | nodes that let it in, and no other |
+//! | nodes_listed | job | nodes that keep an older version for now, and why |
+//! | keys_kept | job | the versions there are in the end |
 //! | run_began | run | server, profile, digest of the playbooks, release of the code |
 //! | task_ended | run | one result of an Ansible task, or of one item of its loop |
 //! | playbook_ended | run | a playbook's recap |
@@ -29,14 +36,18 @@ mod chain;
 pub mod claim;
 mod fact;
 mod left;
+mod owner;
 mod record;
+mod rotation;
 mod signature;
 pub mod verify;
 
 pub use self::{
     chain::{Chain, Entry, Hash, Head, InvalidHash, MAX_PIECE_BYTES, pieces},
-    fact::{Call, Decided, Fact, RunEvidence},
+    fact::{Call, Decided, Fact, RotationDecided, RunEvidence},
     left::left_by_run,
+    owner::Owner,
     record::{Recorded, Seen, left_run, record},
+    rotation::RotationSeen,
     signature::{ALGORITHM, PublicKey, Signature, UnreadableKey},
 };

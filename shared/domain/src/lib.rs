@@ -32,3 +32,4 @@ pub mod token;
 pub mod user_data;
 pub mod wake;
 pub mod watch;
+pub mod work;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     connection::{Connection, ConnectionName, ManagedKey},
+    evidence::Chain,
     id::{EffectId, JobId, NodeId},
     job::{JobError, JobState, ParkReason},
     observation::ProviderFailure,
@@ -225,6 +226,9 @@ pub struct Rotation {
     pub updated_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+    /// The end of its chain of evidence; absent before its first entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Chain>,
 }
 
 impl Rotation {
@@ -269,6 +273,7 @@ impl Rotation {
             created_at: now,
             updated_at: now,
             finished_at: None,
+            evidence: None,
         }
     }
 

@@ -8,6 +8,7 @@ use nodeyard_domain::{
     acceptance,
     code::Code,
     connection::{Connection, ConnectionStatus, ManagedKey, Permission, ProviderKind},
+    evidence::{Fact, RotationSeen},
     id::{EffectId, JobId, NodeId},
     job::{JobState, ParkReason},
     observation::{FailureClass, ProviderFailure},
@@ -494,4 +495,38 @@ fn there_is_room_for_two_earlier_versions_and_for_twelve_in_all() {
         lost.abandon_key(version, None, start());
     }
     assert!(!lost.may_rotate());
+}
+
+#[test]
+fn a_rotation_of_before_there_was_evidence_begins_its_chain_where_it_stands() {
+    let walk = Walk::uploaded();
+    let record = serde_json::to_value(&walk.rotation).unwrap();
+    assert!(record.get("evidence").is_none(), "it is written as before");
+    let effect = walk.rotation.intent.as_ref().unwrap();
+    let outcome = opened(nodes(0..2), None);
+    let told = RotationObservation { effect: effect.id, outcome: outcome.clone() };
+    let on = walk.connection.as_ref();
+    let mut decision = step(&walk.rotation, on, told, &walk.policy, walk.now).unwrap();
+    let (effect, outcome) = (Some(&effect.effect), &outcome);
+    let seen = RotationSeen { effect, outcome, calls: &[], connection: on };
+    decision.give_evidence(&walk.rotation, seen);
+    let Fact::RotationBegan { version, key_version, .. } = &decision.evidence[0].fact else {
+        panic!("{:?}", decision.evidence)
+    };
+    assert_eq!((*version, *key_version), (walk.rotation.version, 2));
+    let taken = Fact::NodesTaken { nodes: nodes(0..2) };
+    assert!(decision.evidence.iter().any(|entry| entry.fact == taken));
+    let written = serde_json::to_value(&decision.rotation).unwrap();
+    assert_eq!(serde_json::from_value::<Rotation>(written).unwrap(), decision.rotation);
+    // The same look once more is worth no entry.
+    let again = Rotation { version: walk.rotation.version + 1, ..decision.rotation };
+    let told = RotationObservation {
+        effect: again.intent.as_ref().unwrap().id,
+        outcome: Outcome::Ended { done: Vec::new(), listed: Vec::new() },
+    };
+    let outcome = told.outcome.clone();
+    let mut idle = step(&again, on, told, &walk.policy, walk.now).unwrap();
+    let seen = RotationSeen { effect: None, outcome: &outcome, calls: &[], connection: on };
+    idle.give_evidence(&again, seen);
+    assert_eq!((idle.evidence.len(), &idle.rotation.evidence), (0, &again.evidence));
 }

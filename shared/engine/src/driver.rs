@@ -238,7 +238,8 @@ where
                         self.send_wakes(&loaded, &decision.job, now).await;
                         let events = of_commit(&loaded.job, &loaded.node, &decision);
                         event::send(&self.store, &self.events, &events).await;
-                        evidence::sign_ended(&self.store, &self.secrets, &decision.job).await;
+                        let ended = (&decision.job).into();
+                        evidence::sign_ended(&self.store, &self.secrets, ended).await;
                         return Ok(Handled::Committed);
                     }
                 }

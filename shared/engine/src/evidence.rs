@@ -2,7 +2,10 @@
 //! the sweep.
 
 use jiff::{SignedDuration, Timestamp};
-use nodeyard_domain::{evidence::Head, id::JobId, job::Job};
+use nodeyard_domain::{
+    evidence::{Head, Owner},
+    id::JobId,
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -24,9 +27,9 @@ pub struct Unsigned {
 }
 
 /// Has the evidence of a job signed that has just ended. What fails is left to the sweep.
-pub(crate) async fn sign_ended(store: &impl JobStore, secrets: &impl Secrets, job: &Job) {
-    let Some(chain) = job.evidence.as_ref().filter(|_| job.state.is_terminal()) else { return };
-    let unsigned = Unsigned { job: job.id.clone(), head: chain.head().clone() };
+pub(crate) async fn sign_ended(store: &impl JobStore, secrets: &impl Secrets, job: Owner<'_>) {
+    let Some(head) = job.to_sign() else { return };
+    let unsigned = Unsigned { job: job.job.clone(), head: head.clone() };
     sign(store, secrets, &unsigned, job.updated_at).await;
 }
 

@@ -8,6 +8,7 @@ use std::future::Future;
 
 use nodeyard_domain::{
     connection::Connection,
+    evidence::{Call, RotationSeen},
     id::JobId,
     rotation::{
         Rotation, RotationEffect, RotationObservation, RotationOutcome,
@@ -22,6 +23,8 @@ use crate::{
     Clock,
     driver::{CRASH_PRONE, Driver, DriverError, Handled, MAX_OFFERS},
     event::{Events, Outbox},
+    evidence,
+    exchange::listen,
     metric::{self, Metric},
     provider::Provider,
     queue::WakeQueue,
@@ -71,7 +74,8 @@ pub trait RotationStore: JobStore + ApiStore {
     fn begin_rotation(&self, rotation: &Rotation) -> impl Future<Output = Result<Begin>> + Send;
 
     /// Writes a decision in one transaction: the rotation under `version + 1`, the connection under
-    /// its next version, the timeline. Conditional on the rotation's version, `news_at` and cancel
+    /// its next version, the timeline, the evidence; for one that ends, also that its evidence is
+    /// unsigned. Conditional on the rotation's version, `news_at` and cancel
     /// flag being as in `loaded`, and on the connection's version where it changes.
     fn commit_rotation(
         &self,
@@ -128,19 +132,21 @@ where
         if in_company && rotation.crashes >= CRASH_PRONE {
             return Ok(Handled::ToBeAlone);
         }
-        let outcome = match self.plan_rotation(rotation, wake.reason) {
+        let nobody = |outcome| (outcome, Vec::new());
+        let (outcome, calls) = match self.plan_rotation(rotation, wake.reason) {
             Plan::Leave => return Ok(Handled::Left),
-            Plan::Attend => RotationOutcome::Nothing,
-            Plan::Poisoned => RotationOutcome::Poisoned,
+            Plan::Attend => nobody(RotationOutcome::Nothing),
+            Plan::Poisoned => nobody(RotationOutcome::Poisoned),
             Plan::Perform(call) => match self.store.begin_rotation(rotation).await? {
                 Begin::Proceed { crashes } => {
                     loaded.rotation.crashes = crashes;
-                    self.observe_rotation(&loaded, &call).await?
+                    let (seen, calls) = listen(self.observe_rotation(&loaded, &call)).await;
+                    (seen?, calls)
                 }
                 Begin::AlreadySent | Begin::Lost => return Ok(Handled::Left),
             },
         };
-        self.offer_rotation(loaded, RotationObservation { effect, outcome }).await
+        self.offer_rotation(loaded, RotationObservation { effect, outcome }, calls).await
     }
 
     fn plan_rotation(&self, rotation: &Rotation, reason: WakeReason) -> Plan {
@@ -162,20 +168,34 @@ where
         }
     }
 
-    /// Offers an observation until a commit holds it or `step` has no use for it.
+    /// Offers an observation until a commit holds it or `step` has no use for it. `calls` are those
+    /// to the provider that it took.
     async fn offer_rotation(
         &self,
         mut loaded: LoadedRotation,
         observation: RotationObservation,
+        calls: Vec<Call>,
     ) -> std::result::Result<Handled, DriverError> {
+        let asked =
+            !matches!(observation.outcome, RotationOutcome::Nothing | RotationOutcome::Poisoned);
+        let intent = loaded.rotation.intent.clone();
+        let effect = intent.filter(|it| asked && it.id == observation.effect).map(|it| it.effect);
         for _ in 0..MAX_OFFERS {
             let now = self.clock.now();
             let LoadedRotation { rotation, connection } = &loaded;
             let told = observation.clone();
-            let Some(decision) = step(rotation, connection.as_ref(), told, &self.policy, now)
-            else {
+            let connection = connection.as_ref();
+            let Some(mut decision) = step(rotation, connection, told, &self.policy, now) else {
                 return Ok(Handled::Left);
             };
+            let (effect, outcome) = (effect.as_ref(), &observation.outcome);
+            let seen = RotationSeen {
+                effect,
+                outcome,
+                calls: &calls,
+                connection: rotation.own(connection),
+            };
+            decision.give_evidence(rotation, seen);
             if self.store.commit_rotation(&loaded, &decision).await? == Commit::Done {
                 let after = &decision.rotation;
                 info!(
@@ -196,10 +216,11 @@ where
                     let ended = [("Kind", "key_rotation"), ("Outcome", outcome.as_str())];
                     metric::tell(Metric::JobsEnded, 1.0, &ended);
                 }
-                self.share_key(connection.as_ref(), &decision).await;
+                self.share_key(connection, &decision).await;
                 if let Some(delay_secs) = after.wake_delay_secs(now) {
                     self.send(Wake::new(after.id.clone(), WakeReason::Due), delay_secs).await;
                 }
+                evidence::sign_ended(&self.store, &self.secrets, after.into()).await;
                 return Ok(Handled::Committed);
             }
             match self.store.load_rotation(&rotation.id).await? {

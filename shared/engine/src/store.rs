@@ -18,6 +18,7 @@ use nodeyard_domain::{
     step::Decision,
     timeline::TimelineEntry,
     token::Token,
+    work::Work,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -356,10 +357,10 @@ pub struct JobFilter {
 
 impl JobFilter {
     /// Whether a job is to be listed: everything that is set has to hold.
-    pub fn matches(&self, job: &Job) -> bool {
-        self.state.is_none_or(|state| state == job.state)
-            && self.node.as_ref().is_none_or(|node| *node == job.node_id)
-            && self.connections.as_ref().is_none_or(|list| list.contains(&job.connection))
+    pub fn matches(&self, job: &Work) -> bool {
+        self.state.is_none_or(|state| state == job.state())
+            && self.node.as_ref().is_none_or(|node| job.node() == Some(node))
+            && self.connections.as_ref().is_none_or(|list| list.contains(job.connection()))
     }
 }
 
@@ -408,11 +409,12 @@ pub trait ApiStore: Send + Sync {
         page: &PageRequest,
     ) -> impl Future<Output = std::result::Result<Page<Node>, PageError>> + Send;
 
+    /// Jobs of every kind, newest first.
     fn jobs(
         &self,
         filter: &JobFilter,
         page: &PageRequest,
-    ) -> impl Future<Output = std::result::Result<Page<Job>, PageError>> + Send;
+    ) -> impl Future<Output = std::result::Result<Page<Work>, PageError>> + Send;
 
     fn timeline(
         &self,

@@ -8,6 +8,7 @@ use nodeyard_domain::{
     job::{Job, JobState},
     node::{Node, NodeStatus},
     spec::{NodeSpec, Profile},
+    work::Work,
 };
 use nodeyard_engine::store::{JobFilter, NodeFilter};
 use nodeyard_testkit::world::{name, node_spec};
@@ -53,6 +54,7 @@ fn a_job_is_listed_where_all_that_is_set_holds() {
         node: Some(node.id),
         connections: Some(vec![name()]),
     };
+    let job = Work::OnNode(Box::new(job));
     assert!(JobFilter::default().matches(&job) && right.matches(&job));
     for leaving_out in [
         JobFilter { state: Some(JobState::Running), ..right.clone() },

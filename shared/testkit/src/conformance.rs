@@ -190,6 +190,8 @@ pub async fn hold<S: Store>(fresh: impl AsyncFn() -> S) {
             one_that_did_not_see_the_connection_as_it_is_is_refused,
             the_same_request_gives_the_same_rotation,
             a_commit_writes_rotation_connection_and_timeline,
+            it_is_listed_among_the_jobs_by_its_time,
+            its_evidence_is_written_with_its_commits_and_signed,
             a_commit_that_did_not_see_the_connection_loses,
             flags_and_crashes_are_kept_beside_it,
             the_sweep_finds_it_until_it_has_ended,

@@ -291,7 +291,7 @@ impl Items {
         }
         self.post(&event::of_commit(before, &loaded.node, decision), defect);
         self.timeline.entry(job.id.clone()).or_default().extend(decision.entries.iter().cloned());
-        self.add_evidence(&job, &decision.evidence);
+        self.add_evidence((&job).into(), &decision.evidence);
         self.swept.remove(&job.id);
         self.jobs.insert(job.id.clone(), job);
         Ok(Commit::Done)

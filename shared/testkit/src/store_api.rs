@@ -1,6 +1,6 @@
 //! The job store in memory, as the API uses it.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use jiff::Timestamp;
 use nodeyard_domain::{
@@ -8,10 +8,10 @@ use nodeyard_domain::{
     event::Event,
     evidence::bundle::Stored,
     id::{JobId, NodeId, TokenId},
-    job::Job,
     node::Node,
     timeline::TimelineEntry,
     token::{Scope, Token},
+    work::Work,
 };
 use nodeyard_engine::store::{
     Acceptance, Accepted, ApiStore, AuditEntry, AuditFilter, IdempotencyKey, JobFilter, Loaded,
@@ -190,10 +190,14 @@ impl ApiStore for MemoryStore {
         .await
     }
 
-    async fn jobs(&self, filter: &JobFilter, page: &PageRequest) -> Paged<Job> {
+    async fn jobs(&self, filter: &JobFilter, page: &PageRequest) -> Paged<Work> {
         self.look(READ, |items| {
-            let jobs = items.jobs.values().filter(|job| filter.matches(job));
-            page_of(jobs.cloned().collect(), page)
+            let on_nodes = items.jobs.values().cloned().map(|job| Work::OnNode(Box::new(job)));
+            let rotations = items.rotations.values().cloned();
+            let all = on_nodes.chain(rotations.map(|it| Work::Rotation(Box::new(it))));
+            let mut wanted: Vec<Work> = all.filter(|work| filter.matches(work)).collect();
+            wanted.sort_by_key(|work| Reverse((work.created_at(), work.id().clone())));
+            page_of(wanted, page)
         })
         .await
     }

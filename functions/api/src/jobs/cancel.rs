@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode, header};
 use nodeyard_domain::{
     audit::{Action, Outcome},
     wake::WakeReason,
+    work::Work,
 };
 use nodeyard_engine::store::ApiStore;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,6 @@ use utoipa::ToSchema;
 use super::{
     conditional::{entity_tag, names_version},
     view::JobView,
-    work::Work,
 };
 use crate::{
     app::{Ports, Shared},
@@ -106,7 +106,7 @@ fn cancelling(job: &Work) -> Response {
         (header::LOCATION, format!("/jobs/{}", job.id()).parse()),
         (header::ETAG, Ok(entity_tag(job.version()))),
     ];
-    let body = Json(Cancelling { job: job.view() });
+    let body = Json(Cancelling { job: JobView::from(job) });
     let mut response = (StatusCode::ACCEPTED, body).into_response();
     for (name, value) in headers {
         if let Ok(value) = value {

@@ -111,8 +111,7 @@ impl From<Bundle> for EvidenceView {
     }
 }
 
-/// The job's evidence, whole: what it did and saw, hash-chained and, once it has ended, signed. A
-/// `key_rotation` has none.
+/// The job's evidence, whole: what it did and saw, hash-chained and, once it has ended, signed.
 #[utoipa::path(
     get, path = "/jobs/{id}/evidence", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, description = "A bundle, as `verify-evidence` takes it", body = EvidenceView))

@@ -8,6 +8,7 @@ use nodeyard_domain::{
     rotation::{Listed, ListedReason, Rotation, RotationStep},
     run::Recap,
     timeline::{Source, TimelineEntry},
+    work::Work,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -147,8 +148,7 @@ pub struct JobLinks {
     node: Option<String>,
     timeline: String,
     log: String,
-    /// Absent for a `key_rotation`.
-    evidence: Option<String>,
+    evidence: String,
 }
 
 impl From<&JobError> for JobErrorView {
@@ -197,9 +197,18 @@ impl From<&Job> for JobView {
                 node: Some(format!("/nodes/{}", job.node_id)),
                 timeline: format!("{this}/timeline"),
                 log: format!("{this}/log"),
-                evidence: Some(format!("{this}/evidence")),
+                evidence: format!("{this}/evidence"),
                 this,
             },
+        }
+    }
+}
+
+impl From<&Work> for JobView {
+    fn from(work: &Work) -> Self {
+        match work {
+            Work::OnNode(job) => Self::from(&**job),
+            Work::Rotation(rotation) => Self::from(&**rotation),
         }
     }
 }
@@ -231,7 +240,7 @@ impl From<&Rotation> for JobView {
                 node: None,
                 timeline: format!("{this}/timeline"),
                 log: format!("{this}/log"),
-                evidence: None,
+                evidence: format!("{this}/evidence"),
                 this,
             },
         }

@@ -15,6 +15,7 @@ use nodeyard_domain::{
     event::{self, Event},
     job::{JobState, ParkReason},
     wake::WakeReason,
+    work::Work,
 };
 use nodeyard_engine::{
     secrets::Secrets,
@@ -255,6 +256,8 @@ impl<P: Ports> App<P> {
                 }
             };
             for job in &found.items {
+                // The rotation was woken already.
+                let Work::OnNode(job) = job else { continue };
                 if job.waiting_on == Some(ParkReason::ProviderToken) {
                     // Noted first: the sweep finds it if the wake gets lost.
                     if let Err(error) = self.store.set_news(&job.id, self.now()).await {

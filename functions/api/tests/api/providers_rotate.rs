@@ -1,7 +1,11 @@
 use nodeyard_domain::{
     audit::{Action, Outcome, Resource, ResourceKind},
+    evidence::{
+        RotationSeen,
+        verify::{Verdict, verify},
+    },
     job::JobState,
-    rotation::{Listed, ListedReason, step::RotationDecision},
+    rotation::{Listed, ListedReason, RotationOutcome, step::RotationDecision},
     token::Scope,
 };
 use nodeyard_engine::{
@@ -28,7 +32,14 @@ async fn commit(world: &World, job: &str, change: impl FnOnce(&mut RotationDecis
     let loaded = world.store.load_rotation(&job.parse().unwrap()).await.unwrap().unwrap();
     let mut rotation = loaded.rotation.clone();
     rotation.news_at = None;
-    let mut decision = RotationDecision { rotation, connection: None, entries: Vec::new() };
+    let mut decision = RotationDecision {
+        rotation,
+        connection: None,
+        entries: Vec::new(),
+        done: Vec::new(),
+        listed: Vec::new(),
+        evidence: Vec::new(),
+    };
     change(&mut decision);
     assert_eq!(world.store.commit_rotation(&loaded, &decision).await.unwrap(), Commit::Done);
 }
@@ -74,6 +85,31 @@ async fn accepts_a_rotation_that_can_be_followed() {
     let rotation = &later.json["rotation"];
     assert_eq!((&rotation["done"], &rotation["listed"][0]["reason"]), (&json!(4), &json!("off")));
     assert_eq!(world.get(&format!("/jobs/{job}/timeline")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_rotation_has_evidence() {
+    let world = World::connected().await;
+    let job = id(&rotate(&world).await);
+    let evidence = format!("/jobs/{job}/evidence");
+    let answer = world.get(&evidence).await;
+    assert_eq!((answer.status, &answer.json["entries"]), (200, &json!([])));
+    assert_eq!(world.get(&format!("/jobs/{job}")).await.json["links"]["evidence"], evidence);
+    let before = world.store.load_rotation(&job.parse().unwrap()).await.unwrap().unwrap().rotation;
+    commit(&world, &job, |decision| {
+        decision.rotation.public_key = Some("ssh-ed25519 of old".into());
+        let outcome = RotationOutcome::KeyMade { public_key: "ssh-ed25519 of old".into() };
+        let seen = RotationSeen { effect: None, outcome: &outcome, calls: &[], connection: None };
+        decision.give_evidence(&before, seen);
+    })
+    .await;
+    let answer = world.get(&evidence).await;
+    let facts: Vec<_> = answer.json["entries"].as_array().unwrap().iter().collect();
+    assert_eq!(facts.len(), 3, "{}", answer.text);
+    assert_eq!(facts[0]["fact"], "rotation_began");
+    assert_eq!((&answer.json["unsigned"], &answer.json["job"]), (&json!(true), &json!(job)));
+    let verdict = verify(&answer.json, None);
+    assert!(matches!(verdict, Verdict::NotAuthenticated { .. }), "{verdict}");
 }
 
 #[tokio::test]

@@ -9,10 +9,10 @@ use nodeyard_domain::{
     event::Event,
     evidence::bundle::Stored,
     id::{JobId, NodeId, TokenId},
-    job::Job,
     node::Node,
     timeline::TimelineEntry,
     token::Token,
+    work::Work,
 };
 use nodeyard_engine::store::{
     Acceptance, Accepted, ApiStore, AuditEntry, AuditFilter, IdempotencyKey, JobFilter, NodeFilter,
@@ -25,12 +25,12 @@ use super::{
     change::{Condition, Write, number},
     job_store::{connection_write, news, read_connection},
     keys::{
-        CONNECTIONS, JOB_LIST, Key, LOG_PREFIX, NODE_JOB_PREFIX, NODE_LIST, TIMELINE_PREFIX,
+        CONNECTIONS, Item, JOB_LIST, Key, LOG_PREFIX, NODE_JOB_PREFIX, NODE_LIST, TIMELINE_PREFIX,
         job_partition, node_partition,
     },
     list::{Gatherer, List, Reader, Source, read_partition},
     log_text, outbox,
-    row::{JobRow, NodeRow, item, read, value},
+    row::{JobRow, NodeRow, RotationRow, is_rotation, item, read, value},
     table::Transacted,
     text::Text,
     token::read_token,
@@ -125,7 +125,7 @@ impl ApiStore for DynamoStore {
         &self,
         filter: &JobFilter,
         page: &PageRequest,
-    ) -> std::result::Result<Page<Job>, PageError> {
+    ) -> std::result::Result<Page<Work>, PageError> {
         let list = match &filter.node {
             None => List {
                 name: "jobs".to_owned(),
@@ -144,9 +144,12 @@ impl ApiStore for DynamoStore {
             for item in items {
                 let place = reader.place_of(&item);
                 let job = match &filter.node {
-                    None => Some(read::<JobRow>(item)?.into_job()),
+                    None => Some(read_work(item)?),
                     // Under its node a job stands by name only.
-                    Some(_) => self.read_job(&read::<NamedJob>(item)?.job_id).await?,
+                    Some(_) => {
+                        let job = self.read_job(&read::<NamedJob>(item)?.job_id).await?;
+                        job.map(|job| Work::OnNode(Box::new(job)))
+                    }
                 };
                 if gatherer.take(place, job.filter(|job| filter.matches(job))) {
                     break 'page;
@@ -284,6 +287,14 @@ impl ApiStore for DynamoStore {
     ) -> std::result::Result<Page<AuditEntry>, PageError> {
         audit::list(&self.table, filter, page).await
     }
+}
+
+fn read_work(item: Item) -> Result<Work> {
+    Ok(if is_rotation(&item) {
+        Work::Rotation(Box::new(read::<RotationRow>(item)?.into_rotation()))
+    } else {
+        Work::OnNode(Box::new(read::<JobRow>(item)?.into_job()))
+    })
 }
 
 /// What hangs on a job, oldest first.

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use nodeyard_domain::{
-    evidence::{Entry, Head, Signature, bundle::Stored, pieces},
+    evidence::{Entry, Head, Owner, Signature, bundle::Stored, pieces},
     id::JobId,
-    job::Job,
 };
 use nodeyard_engine::{evidence::Unsigned, store::StoreError};
 use serde::{Deserialize, Serialize};
@@ -37,18 +36,18 @@ struct SignatureRow {
 }
 
 /// Adds what a commit tells to its writes; for a job that ends, also that it is to be signed.
-pub(super) fn add(writes: &mut Vec<Write>, after: &Job, entries: &[Entry]) -> Result<()> {
+pub(super) fn add(writes: &mut Vec<Write>, after: Owner<'_>, entries: &[Entry]) -> Result<()> {
     let expiry = child_expiry(after.updated_at);
     for (index, piece) in pieces(entries).iter().enumerate() {
-        let key = Key::evidence(&after.id, after.version, index);
+        let key = Key::evidence(after.job, after.version, index);
         let whole = piece_item(&key, piece, expiry)?;
         writes.push(Write::put(key, whole));
     }
-    if let Some(chain) = after.evidence.as_ref().filter(|_| after.state.is_terminal()) {
-        let key = Key::signature(&after.id);
+    if let Some(head) = after.to_sign() {
+        let key = Key::signature(after.job);
         let row = SignatureRow {
-            job: after.id.clone(),
-            head: Text(chain.head().clone()),
+            job: after.job.clone(),
+            head: Text(head.clone()),
             signature: None,
             expires_at: expiry,
         };

@@ -139,7 +139,7 @@ impl JobStore for DynamoStore {
             let (key, item) = timeline_item(&after.id, &writer, entry)?;
             writes.push(Write::put(key, item));
         }
-        evidence::add(&mut writes, &after, &decision.evidence)?;
+        evidence::add(&mut writes, (&after).into(), &decision.evidence)?;
         for event in event::of_commit(before, &loaded.node, decision) {
             writes.push(outbox::post(&event)?);
         }

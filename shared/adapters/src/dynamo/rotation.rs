@@ -16,6 +16,7 @@ use super::{
     accept::IdempotencyRow,
     audit,
     change::{Condition, Write, number},
+    evidence,
     job_store::{connection_write, count, timeline_item},
     keys::Key,
     row::{RotationRow, child_expiry, is_rotation, item, read, value},
@@ -99,6 +100,7 @@ impl RotationStore for DynamoStore {
             let (key, item) = timeline_item(&after.id, &writer, entry)?;
             writes.push(Write::put(key, item));
         }
+        evidence::add(&mut writes, (&after).into(), &decision.evidence)?;
         Ok(match self.table.transact(writes).await? {
             Transacted::Done => Commit::Done,
             Transacted::Refused(_) => Commit::Lost,

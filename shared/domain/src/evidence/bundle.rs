@@ -161,7 +161,7 @@ pub(super) fn playbooks(entries: &[Value], runs: &[RunChain]) -> Result<Vec<OfRu
 /// The job that a chain says it is of: its first entry does.
 pub(super) fn subject(entries: &[Value]) -> Option<JobId> {
     match fact(entries.first()?)? {
-        Fact::Began { job, .. } => Some(job),
+        Fact::Began { job, .. } | Fact::RotationBegan { job, .. } => Some(job),
         _ => None,
     }
 }

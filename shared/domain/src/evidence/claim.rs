@@ -8,13 +8,18 @@
 //! | run | `run_playbooks` | every playbook succeeds; with the digest of the playbooks | held, or failed with its code |
 //! | run | `probe.<readiness code>` | the probe passes; warnings are not claimed | held, or failed |
 //! | run | `smoke.<suite>.<step>` | the node does it; each step of the list, come to or not | held, or failed |
+//! | key | `make_key` | the new version of the managed key is made and in use | held, or failed |
+//! | nodes | `settle_nodes` | each node is done or listed | held, or failed |
+//! | nodes | `reach_nodes` | no node is left with an older version | held, or failed |
+//! | key_before | `keep_key` | the version before is kept while a node may need it | held, or failed |
 //! | removal | `remove_server` | nothing of the node is left at the provider | held, or failed |
-//! | end | `end_job` | a job of this kind and profile succeeds | held, failed with its code, or cancelled |
+//! | end | `end_job` | a job of this kind (and profile) succeeds | held, failed with its code, or cancelled |
 //!
 //! An entry replaces everything that was claimed about its subject before, so that a run that was
 //! tried again leaves one claim. What depends on the moment is claimed nowhere: polls, retries,
 //! ids, times, addresses, versions of packages, durations. So two jobs of one scenario have one
-//! digest. A job that was cancelled claims its removal and its end: how far it came is chance.
+//! digest. A job that was cancelled claims its removal and its end: how far it came is chance. A
+//! `key_rotation` claims of key, nodes, version before and end, a job on a node of the others.
 
 use std::collections::BTreeMap;
 
@@ -27,9 +32,10 @@ use super::{
 };
 use crate::{
     code::Code,
-    job::{Job, JobState},
+    job::{Job, JobError, JobState},
     node::NodeStatus,
     readiness::ReadinessCode,
+    rotation::Rotation,
     run::RunResult,
     smoke::{self, SmokeName},
     spec::Profile,
@@ -41,6 +47,9 @@ use crate::{
 pub enum Subject {
     Acquisition,
     Run,
+    Key,
+    Nodes,
+    KeyBefore,
     Removal,
     End,
 }
@@ -53,6 +62,10 @@ pub enum ClaimedStep {
     RunPlaybooks,
     Probe(ReadinessCode),
     Smoke(SmokeName),
+    MakeKey,
+    SettleNodes,
+    ReachNodes,
+    KeepKey,
     RemoveServer,
     EndJob,
 }
@@ -71,6 +84,10 @@ impl From<ClaimedStep> for String {
             ClaimedStep::RunPlaybooks => "run_playbooks".to_owned(),
             ClaimedStep::Probe(code) => format!("{PROBE}{}", code.as_str()),
             ClaimedStep::Smoke(name) => format!("{SMOKE}{}.{}", name.suite(), name.step()),
+            ClaimedStep::MakeKey => "make_key".to_owned(),
+            ClaimedStep::SettleNodes => "settle_nodes".to_owned(),
+            ClaimedStep::ReachNodes => "reach_nodes".to_owned(),
+            ClaimedStep::KeepKey => "keep_key".to_owned(),
             ClaimedStep::RemoveServer => "remove_server".to_owned(),
             ClaimedStep::EndJob => "end_job".to_owned(),
         }
@@ -84,6 +101,10 @@ impl TryFrom<String> for ClaimedStep {
         match text.as_str() {
             "acquire_server" => Ok(Self::AcquireServer),
             "run_playbooks" => Ok(Self::RunPlaybooks),
+            "make_key" => Ok(Self::MakeKey),
+            "settle_nodes" => Ok(Self::SettleNodes),
+            "reach_nodes" => Ok(Self::ReachNodes),
+            "keep_key" => Ok(Self::KeepKey),
             "remove_server" => Ok(Self::RemoveServer),
             "end_job" => Ok(Self::EndJob),
             other => {
@@ -179,19 +200,48 @@ pub(super) fn of_removal(status: NodeStatus) -> Option<Vec<Claim>> {
     Some(vec![Claim::new(ClaimedStep::RemoveServer, expectation, gone)])
 }
 
+/// Whether a rotation's new version is the one that its connection names as the newest.
+pub(super) fn of_key(is_adopted: bool) -> Vec<Claim> {
+    let expectation = "the new version of the managed key is made and in use";
+    vec![Claim::new(ClaimedStep::MakeKey, expectation, is_adopted)]
+}
+
+/// What a rotation knows of the nodes of its connection, and whether it left any behind.
+pub(super) fn of_nodes(is_each_known: bool, is_left_behind: bool) -> Vec<Claim> {
+    let reached = is_each_known && !is_left_behind;
+    vec![
+        Claim::new(ClaimedStep::SettleNodes, "each node is done or listed", is_each_known),
+        Claim::new(ClaimedStep::ReachNodes, "no node is left with an older version", reached),
+    ]
+}
+
+pub(super) fn of_key_before(is_kept: bool) -> Vec<Claim> {
+    let expectation = "the version before is kept while a node may need it";
+    vec![Claim::new(ClaimedStep::KeepKey, expectation, is_kept)]
+}
+
 /// How the job ended.
 pub(super) fn of_end(job: &Job, profile: Profile) -> Vec<Claim> {
     let kind = serde_json::to_value(job.kind).unwrap_or_default();
     let kind = kind.as_str().unwrap_or_default();
     let expectation = format!("{kind} of profile {} succeeds", profile.as_str());
-    let held = job.state == JobState::Succeeded;
+    vec![ended(expectation, job.state, job.error.as_ref())]
+}
+
+/// How a rotation ended.
+pub(super) fn of_rotation_end(rotation: &Rotation) -> Vec<Claim> {
+    vec![ended("key_rotation succeeds".to_owned(), rotation.state, rotation.error.as_ref())]
+}
+
+fn ended(expectation: String, state: JobState, error: Option<&JobError>) -> Claim {
+    let held = state == JobState::Succeeded;
     let claim = Claim::new(ClaimedStep::EndJob, expectation, held);
-    let cancelled = job.state == JobState::Cancelled;
-    vec![Claim {
+    let cancelled = state == JobState::Cancelled;
+    Claim {
         verdict: if cancelled { Held::Cancelled } else { claim.verdict },
-        code: job.error.as_ref().map(|error| error.code).filter(|_| !held && !cancelled),
+        code: error.map(|error| error.code).filter(|_| !held && !cancelled),
         ..claim
-    }]
+    }
 }
 
 /// What is claimed in the end: of each subject what was claimed last, in the order of subjects.
@@ -219,6 +269,10 @@ mod tests {
             ClaimedStep::RunPlaybooks,
             ClaimedStep::Probe(ReadinessCode::DiskLow),
             ClaimedStep::Smoke(smoke::names().last().unwrap()),
+            ClaimedStep::MakeKey,
+            ClaimedStep::SettleNodes,
+            ClaimedStep::ReachNodes,
+            ClaimedStep::KeepKey,
             ClaimedStep::RemoveServer,
             ClaimedStep::EndJob,
         ];

@@ -16,6 +16,7 @@ use crate::{
     id::{JobId, NodeId},
     job::{Effect, JobKind, JobState, ParkReason, Phase, Step},
     readiness::ReadinessCode,
+    rotation::{Listed, RotationEffect, RotationStep},
     run::{Recap, SmokeStep},
     spec::Profile,
 };
@@ -71,6 +72,27 @@ pub struct Decided {
     pub why: Vec<String>,
 }
 
+/// As [`Decided`], of a rotation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RotationDecided {
+    /// The rotation's version that this commit made.
+    pub version: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<RotationEffect>,
+    pub outcome: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seen: BTreeMap<String, String>,
+    pub from: RotationStep,
+    pub to: RotationStep,
+    pub state: JobState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_on: Option<ParkReason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<String>,
+}
+
 /// What a run's result tells of its evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunEvidence {
@@ -102,6 +124,41 @@ pub enum Fact {
     },
     Called(Call),
     Decided(Decided),
+    RotationBegan {
+        job: JobId,
+        connection: ConnectionName,
+        /// The version that is to be made.
+        key_version: u32,
+        actor: String,
+        /// The rotation's version when its chain began.
+        version: u64,
+        release: String,
+    },
+    RotationDecided(RotationDecided),
+    KeyMade {
+        version: u32,
+        /// Of the public half, as OpenSSH shows it; absent when that cannot be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<String>,
+    },
+    /// Nodes that are being configured with the new version from here on.
+    NodesTaken {
+        nodes: Vec<NodeId>,
+    },
+    /// Nodes that let the new version in, and no other.
+    NodesDone {
+        nodes: Vec<NodeId>,
+    },
+    /// Nodes that keep an older version for now, and why.
+    NodesListed {
+        nodes: Vec<Listed>,
+    },
+    /// Versions there are when the rotation ends: what the health check destroys later is none of
+    /// the rotation's.
+    KeysKept {
+        newest: u32,
+        earlier: Vec<u32>,
+    },
     Probed {
         run: u32,
         code: ReadinessCode,
@@ -214,6 +271,9 @@ impl Fact {
     pub(super) fn room(&self) -> Room {
         match self {
             Self::Began { .. }
+            | Self::RotationBegan { .. }
+            | Self::KeyMade { .. }
+            | Self::KeysKept { .. }
             | Self::RunTaken { .. }
             | Self::Claimed { .. }
             | Self::LeftOut { .. }
@@ -221,9 +281,17 @@ impl Fact {
             | Self::RunEnded { .. } => Room::Always,
             Self::Decided(decided) if decided.state.is_terminal() => Room::Always,
             Self::Decided(decided) if decided.from != decided.to => Room::Kept,
+            Self::RotationDecided(decided) if decided.state.is_terminal() => Room::Always,
+            Self::RotationDecided(decided) if decided.from != decided.to => Room::Kept,
+            Self::NodesTaken { .. } | Self::NodesDone { .. } | Self::NodesListed { .. } => {
+                Room::Kept
+            }
             Self::TaskEnded { status, .. } if status == "failed" => Room::Kept,
             Self::Probed { .. } | Self::Smoked { .. } | Self::PlaybookEnded { .. } => Room::Kept,
-            Self::Called(_) | Self::Decided(_) | Self::TaskEnded { .. } => Room::Ordinary,
+            Self::Called(_)
+            | Self::Decided(_)
+            | Self::RotationDecided(_)
+            | Self::TaskEnded { .. } => Room::Ordinary,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::{
     Call, Chain, Decided, Entry, Fact, RunEvidence,
     claim::{self, Claim, Subject},
@@ -35,10 +37,33 @@ pub struct Recorded {
     pub entries: Vec<Entry>,
 }
 
-struct Recorder<'a> {
+/// Entries in the making, all of one time.
+pub(super) struct Recorder {
     chain: Chain,
     entries: Vec<Entry>,
-    decision: &'a Decision,
+    at: Timestamp,
+}
+
+impl Recorder {
+    pub(super) fn new(chain: Chain, at: Timestamp) -> Self {
+        Self { chain, entries: Vec::new(), at }
+    }
+
+    pub(super) fn add(&mut self, fact: Fact) {
+        self.entries.extend(self.chain.append(self.at, fact));
+    }
+
+    pub(super) fn claim(&mut self, about: Subject, claims: Vec<Claim>) {
+        self.add(Fact::Claimed { about, claims });
+    }
+
+    /// Closes the chain, and says how many entries there was no room for.
+    pub(super) fn into_recorded(mut self, has_ended: bool) -> Recorded {
+        if has_ended {
+            self.entries.extend(self.chain.append_left_out(self.at));
+        }
+        Recorded { chain: self.chain, entries: self.entries }
+    }
 }
 
 /// The entries of a decision, and the chain with them. `before` and `node` are as they were loaded.
@@ -48,10 +73,10 @@ pub fn record(before: &Job, node: &Node, seen: Seen<'_>, decision: &Decision) ->
         return None;
     }
     let chain = before.evidence.clone().unwrap_or_else(|| Chain::of_job(&before.id));
-    let mut recorder = Recorder { chain, entries: Vec::new(), decision };
-    recorder.all(before, node, seen);
-    let Recorder { chain, entries, .. } = recorder;
-    Some(Recorded { chain, entries })
+    let after = &decision.job;
+    let mut recorder = Recorder::new(chain, after.updated_at);
+    recorder.all(before, node, seen, decision);
+    Some(recorder.into_recorded(after.state.is_terminal()))
 }
 
 fn changes_nothing(before: &Job, seen: Seen<'_>, decision: &Decision) -> bool {
@@ -68,17 +93,8 @@ fn changes_nothing(before: &Job, seen: Seen<'_>, decision: &Decision) -> bool {
         && decision.node.is_empty()
 }
 
-impl Recorder<'_> {
-    fn add(&mut self, fact: Fact) {
-        let at = self.decision.job.updated_at;
-        self.entries.extend(self.chain.append(at, fact));
-    }
-
-    fn claim(&mut self, about: Subject, claims: Vec<Claim>) {
-        self.add(Fact::Claimed { about, claims });
-    }
-
-    fn all(&mut self, before: &Job, node: &Node, seen: Seen<'_>) {
+impl Recorder {
+    fn all(&mut self, before: &Job, node: &Node, seen: Seen<'_>, decision: &Decision) {
         if before.evidence.is_none() {
             self.add(began(before, node));
         }
@@ -88,15 +104,14 @@ impl Recorder<'_> {
         if let Some(taken) = taken(before, seen.outcome) {
             self.run(taken, seen);
         }
-        let decided = decided(before, seen, self.decision);
-        self.add(Fact::Decided(decided));
-        let after = &self.decision.job;
-        let acquired = matches!(self.decision.node.server, Some(Some(_)));
+        self.add(Fact::Decided(decided(before, seen, decision)));
+        let after = &decision.job;
+        let acquired = matches!(decision.node.server, Some(Some(_)));
         if acquired && after.kind == JobKind::NodeProvision && after.phase == Phase::Forward {
             self.claim(Subject::Acquisition, claim::of_acquisition());
         }
         if after.state.is_terminal() {
-            self.end(node);
+            self.end(node, decision);
         }
     }
 
@@ -136,22 +151,20 @@ impl Recorder<'_> {
         }
     }
 
-    fn end(&mut self, node: &Node) {
-        let after = &self.decision.job;
+    fn end(&mut self, node: &Node, decision: &Decision) {
+        let after = &decision.job;
         if after.state == JobState::Cancelled {
             // How far it came is chance: only what is left counts.
             self.claim(Subject::Acquisition, Vec::new());
             self.claim(Subject::Run, Vec::new());
         }
-        let status = self.decision.node.status.unwrap_or(node.status);
+        let status = decision.node.status.unwrap_or(node.status);
         if !after.kind.keeps_server()
             && let Some(claims) = claim::of_removal(status)
         {
             self.claim(Subject::Removal, claims);
         }
         self.claim(Subject::End, claim::of_end(after, node.spec.profile.clone()));
-        let said = self.chain.append_left_out(after.updated_at);
-        self.entries.extend(said);
     }
 }
 
@@ -245,17 +258,18 @@ fn contents(outcome: &Outcome) -> BTreeMap<String, String> {
         Outcome::RunRefused { message } | Outcome::RunLost { message } => {
             put("message", cut(message));
         }
-        Outcome::Failed(failure) | Outcome::NotSent(failure) => {
-            let ProviderFailure { class, code, message, correlation_id, .. } = failure;
-            let class = serde_json::to_value(class).unwrap_or_default();
-            put("class", class.as_str().unwrap_or_default().to_owned());
-            put("code", cut(code));
-            put("message", cut(message));
-            if let Some(id) = correlation_id {
-                put("correlation_id", cut(id));
-            }
-        }
+        Outcome::Failed(failure) | Outcome::NotSent(failure) => return of_failure(failure),
         _ => {}
     }
     seen
+}
+
+/// What the provider's failure told, in texts.
+pub(super) fn of_failure(failure: &ProviderFailure) -> BTreeMap<String, String> {
+    let ProviderFailure { class, code, message, correlation_id, .. } = failure;
+    let class = serde_json::to_value(class).unwrap_or_default();
+    let class = class.as_str().unwrap_or_default().to_owned();
+    let texts = [("class", class), ("code", cut(code)), ("message", cut(message))];
+    let told = correlation_id.as_ref().map(|id| ("correlation_id", cut(id)));
+    texts.into_iter().chain(told).map(|(name, text)| (name.to_owned(), text)).collect()
 }

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     code::Code,
     connection::Connection,
+    evidence::Entry,
     id::{EffectId, NodeId},
     job::{JobError, JobState, ParkReason},
     observation::{FailureClass, ProviderFailure},
@@ -31,12 +32,18 @@ use crate::{
 };
 
 /// What a commit writes: the rotation as it is next, the connection where it changes with it, the
-/// history.
+/// history, the evidence.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RotationDecision {
     pub rotation: Rotation,
     pub connection: Option<Connection>,
     pub entries: Vec<TimelineEntry>,
+    /// Nodes that this commit settles: those that let the new version in, and no other.
+    pub done: Vec<NodeId>,
+    /// And those that keep an older one for now.
+    pub listed: Vec<Listed>,
+    /// See [`RotationDecision::give_evidence`].
+    pub evidence: Vec<Entry>,
 }
 
 /// Decides what a rotation does next. `None`: the observation is of an effect that is settled, or
@@ -74,6 +81,8 @@ struct Transition<'a> {
     policy: &'a Policy,
     now: Timestamp,
     entries: Vec<TimelineEntry>,
+    done: Vec<NodeId>,
+    listed: Vec<Listed>,
 }
 
 impl<'a> Transition<'a> {
@@ -89,13 +98,28 @@ impl<'a> Transition<'a> {
         rotation.news_at = None;
         rotation.crashes = 0;
         rotation.updated_at = now;
-        let entries = Vec::new();
-        Self { rotation, before: connection, connection: connection.cloned(), policy, now, entries }
+        Self {
+            rotation,
+            before: connection,
+            connection: connection.cloned(),
+            policy,
+            now,
+            entries: Vec::new(),
+            done: Vec::new(),
+            listed: Vec::new(),
+        }
     }
 
     fn into_decision(self) -> RotationDecision {
         let connection = self.connection.filter(|connection| Some(connection) != self.before);
-        RotationDecision { rotation: self.rotation, connection, entries: self.entries }
+        RotationDecision {
+            rotation: self.rotation,
+            connection,
+            entries: self.entries,
+            done: self.done,
+            listed: self.listed,
+            evidence: Vec::new(),
+        }
     }
 
     /// One exhaustive match: every step names what it makes of an observation.
@@ -134,11 +158,12 @@ impl<'a> Transition<'a> {
                 };
                 self.rotation.opened.retain(is_open);
                 self.rotation.done += u32::try_from(done.len()).unwrap_or(u32::MAX);
-                for node in done {
+                for node in &done {
                     self.note("the node lets the new version in, and no other")
                         .fields
                         .insert("node_id".into(), node.to_string().into());
                 }
+                self.done.extend(done);
                 self.list(listed);
                 self.go_on();
             }
@@ -200,6 +225,7 @@ impl<'a> Transition<'a> {
             let Listed { node_id, reason } = &node;
             let entry = self.note(format!("the node is listed: {}", reason.as_str()));
             entry.fields.insert("node_id".into(), node_id.to_string().into());
+            self.listed.push(node.clone());
             // A listing that had to begin again finds the same nodes.
             if self.rotation.listed.iter().any(|known| known.node_id == node.node_id) {
                 continue;

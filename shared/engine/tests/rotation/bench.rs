@@ -11,6 +11,11 @@ use jiff::SignedDuration;
 use nodeyard_domain::{
     code::Code,
     connection::Connection,
+    evidence::{
+        Chain,
+        bundle::Bundle,
+        verify::{Verdict, verify},
+    },
     id::{JobId, NodeId},
     job::{JobKind, JobState},
     node::Node,
@@ -20,9 +25,10 @@ use nodeyard_domain::{
     wake::{Wake, WakeReason},
 };
 use nodeyard_engine::{
-    Clock as _, queue::WakeQueue as _, rotation::destroy_unused_keys, store::RunStore as _,
+    Clock as _, evidence::GRACE_SECS, queue::WakeQueue as _, rotation::destroy_unused_keys,
+    store::RunStore as _,
 };
-use nodeyard_testkit::{pause::run_to_end, world::World};
+use nodeyard_testkit::{pause::run_to_end, signer, world::World};
 use ssh_key::PrivateKey;
 
 /// How long a container task takes, in seconds.
@@ -115,6 +121,20 @@ impl Bench {
 
     pub fn rotation(&self, id: &JobId) -> Rotation {
         self.world.store.all_rotations().into_iter().find(|it| it.id == *id).unwrap()
+    }
+
+    /// The rotation's evidence, which is signed, if not by the worker then by the sweep.
+    pub fn authentic(&mut self, id: &JobId, at: &str) -> Bundle {
+        if self.world.store.unsigned_now().contains(id) {
+            self.world.clock.advance(SignedDuration::from_secs(GRACE_SECS));
+            run_to_end(self.world.sweep()).unwrap();
+        }
+        let bundle = Bundle::new(id, self.world.store.evidence_now(id)).unwrap();
+        let told = serde_json::to_value(&bundle).unwrap();
+        let verdict = verify(&told, Some(&signer::public_key().1));
+        assert_eq!(verdict, Verdict::Authenticated, "{at}");
+        assert_eq!(Some(&bundle.head), self.rotation(id).evidence.as_ref().map(Chain::head));
+        bundle
     }
 
     pub fn reasons(&self, id: &JobId) -> BTreeMap<NodeId, ListedReason> {

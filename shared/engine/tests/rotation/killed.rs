@@ -11,6 +11,7 @@ fn ends_well(bench: &mut Bench, id: &nodeyard_domain::id::JobId, at: &str) {
     let rotation = bench.rotation(id);
     assert_eq!(rotation.state, JobState::Succeeded, "{at}: {:?}", rotation.error);
     assert_eq!(rotation.done + rotation.listed_total, 5, "{at}: each is done or listed");
+    assert_eq!(bench.authentic(id, at).claims.len(), 5, "{at}: key, nodes, key before, end");
     bench.mend();
     bench.live(1800);
     bench.catch_up();

@@ -49,7 +49,7 @@ pub(super) async fn pages_hold_everything_once<S: Store>(store: &S) {
     loop {
         let page = PageRequest { cursor, limit: 1 };
         let found = store.jobs(&JobFilter::default(), &page).await.expect("jobs");
-        jobs.extend(found.items.into_iter().map(|job| job.id));
+        jobs.extend(found.items.into_iter().map(|job| job.id().clone()));
         assert!(jobs.len() <= 5, "no page is given twice");
         cursor = found.next;
         if cursor.is_none() {
@@ -112,7 +112,7 @@ pub(super) async fn jobs_are_filtered<S: Store>(store: &S) {
     ];
     for (filter, expected) in cases {
         let found = store.jobs(&filter, &whole()).await.expect("jobs").items;
-        let found: BTreeSet<_> = found.into_iter().map(|job| job.id).collect();
+        let found: BTreeSet<_> = found.into_iter().map(|job| job.id().clone()).collect();
         assert_eq!(found, expected.into_iter().map(job_id).collect(), "{filter:?}");
     }
     let page = PageRequest { cursor: None, limit: 1 };
@@ -120,7 +120,7 @@ pub(super) async fn jobs_are_filtered<S: Store>(store: &S) {
     let one = store.jobs(&filter, &page).await.expect("jobs");
     let page = PageRequest { cursor: one.next, limit: 1 };
     let two = store.jobs(&filter, &page).await.expect("jobs");
-    assert!(two.next.is_none() && one.items[0].id != two.items[0].id);
+    assert!(two.next.is_none() && one.items[0].id() != two.items[0].id());
 }
 
 pub(super) async fn a_filter_that_matches_nothing_gives_an_empty_last_page<S: Store>(store: &S) {

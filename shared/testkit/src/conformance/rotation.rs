@@ -3,17 +3,28 @@
 use nodeyard_domain::{
     acceptance,
     connection::{Connection, ManagedKey},
+    evidence::{
+        RotationSeen,
+        bundle::Bundle,
+        verify::{Verdict, verify},
+    },
+    id::JobId,
     job::JobState,
-    rotation::{Rotation, step::RotationDecision},
+    rotation::{Rotation, RotationOutcome, step::RotationDecision},
+    work::Work,
 };
 use nodeyard_engine::{
+    evidence::Unsigned,
     rotation::{LoadedRotation, RotationAcceptance, RotationAccepted},
-    store::{Begin, Commit, IdempotencyKey},
+    store::{Begin, Commit, IdempotencyKey, JobFilter, PageRequest},
 };
 
 use super::{
     Store,
-    fixture::{accepted, audit, connection, entry, job_id, later, new_node, now, whole},
+    fixture::{
+        accept, accepted, audit, connection, entry, job_id, later, new_node, new_node_at, now,
+        spec, whole,
+    },
 };
 
 async fn connected<S: Store>(store: &S) -> Connection {
@@ -59,7 +70,14 @@ fn decision(loaded: &LoadedRotation) -> RotationDecision {
         updated_at: later(1),
         ..loaded.rotation.clone()
     };
-    RotationDecision { rotation, connection: None, entries: vec![entry(later(1), "moved")] }
+    RotationDecision {
+        rotation,
+        connection: None,
+        entries: vec![entry(later(1), "moved")],
+        done: Vec::new(),
+        listed: Vec::new(),
+        evidence: Vec::new(),
+    }
 }
 
 pub(super) async fn it_is_accepted_with_its_connection_and_is_no_job<S: Store>(store: &S) {
@@ -75,8 +93,6 @@ pub(super) async fn it_is_accepted_with_its_connection_and_is_no_job<S: Store>(s
     assert!(store.load(&job_id(7)).await.expect("load").is_none(), "no job on a node");
     accepted(store).await;
     assert!(store.load_rotation(&job_id(1)).await.expect("load").is_none(), "and the reverse");
-    let jobs = store.jobs(&Default::default(), &whole()).await.expect("jobs");
-    assert_eq!(jobs.items.len(), 1, "the list of jobs can be read beside it");
     assert!(store.load_rotation(&job_id(9)).await.expect("load").is_none());
 }
 
@@ -180,6 +196,90 @@ pub(super) async fn the_sweep_finds_it_until_it_has_ended<S: Store>(store: &S) {
     store.set_news(&job_id(7), later(9)).await.expect("news");
     assert!(!store.request_cancel(&job_id(7), None, later(9), &audit("2")).await.expect("cancel"));
     assert_eq!(load(store, 7).await, ended);
+}
+
+/// Pages by one, so that each is found by the cursor of the one before.
+async fn listed<S: Store>(store: &S, filter: &JobFilter) -> Vec<JobId> {
+    let (mut ids, mut cursor) = (Vec::new(), None);
+    for _ in 0..9 {
+        let page = PageRequest { cursor, limit: 1 };
+        let found = store.jobs(filter, &page).await.expect("jobs");
+        ids.extend(found.items.iter().map(|work| work.id().clone()));
+        cursor = found.next;
+        if cursor.is_none() {
+            return ids;
+        }
+    }
+    panic!("no end of pages: {ids:?}");
+}
+
+pub(super) async fn it_is_listed_among_the_jobs_by_its_time<S: Store>(store: &S) {
+    for (bits, secs) in [(1, -60), (2, 60)] {
+        accept(store, &new_node_at(bits, spec("web"), later(secs))).await;
+    }
+    let loaded = open(store, 7).await;
+    let all = JobFilter::default;
+    let ids = |bits: &[u128]| bits.iter().map(|bits| job_id(*bits)).collect::<Vec<_>>();
+    assert_eq!(listed(store, &all()).await, ids(&[2, 7, 1]), "the newest first");
+    let cases = [
+        (JobFilter { state: Some(JobState::Queued), ..all() }, ids(&[2, 7, 1])),
+        (JobFilter { state: Some(JobState::Failed), ..all() }, ids(&[])),
+        (JobFilter { node: Some(super::fixture::node_id(1)), ..all() }, ids(&[1])),
+        (JobFilter { connections: Some(vec![connection("main").name]), ..all() }, ids(&[2, 7, 1])),
+        (JobFilter { connections: Some(vec![connection("other").name]), ..all() }, ids(&[])),
+    ];
+    for (filter, expected) in cases {
+        assert_eq!(listed(store, &filter).await, expected, "{filter:?}");
+    }
+    let mut moved = decision(&loaded);
+    moved.rotation.done = 3;
+    assert_eq!(store.commit_rotation(&loaded, &moved).await.expect("commit"), Commit::Done);
+    store.set_news(&job_id(7), later(9)).await.expect("news");
+    let running = JobFilter { state: Some(JobState::Running), ..all() };
+    let found = store.jobs(&running, &whole()).await.expect("jobs").items;
+    let now = Work::Rotation(Box::new(load(store, 7).await.rotation));
+    assert_eq!(found, [now], "as it is on record");
+}
+
+/// A decision with evidence, as the driver has it.
+fn told(loaded: &LoadedRotation, mut decision: RotationDecision) -> RotationDecision {
+    let outcome = RotationOutcome::VersionTaken;
+    let connection = loaded.connection.as_ref();
+    let effect = loaded.rotation.intent.as_ref().map(|intent| &intent.effect);
+    let seen = RotationSeen { effect, outcome: &outcome, calls: &[], connection };
+    decision.give_evidence(&loaded.rotation, seen);
+    decision
+}
+
+pub(super) async fn its_evidence_is_written_with_its_commits_and_signed<S: Store>(store: &S) {
+    let id = job_id(7);
+    let loaded = open(store, 7).await;
+    let going = told(&loaded, decision(&loaded));
+    assert!(going.evidence.len() >= 2, "it begins, and a decision was made");
+    assert_eq!(store.commit_rotation(&loaded, &going).await.expect("commit"), Commit::Done);
+    assert_eq!(store.commit_rotation(&loaded, &going).await.expect("commit"), Commit::Lost);
+    let stored = store.evidence(&id).await.expect("evidence");
+    assert_eq!(stored.entries.len(), going.evidence.len(), "who loses leaves nothing");
+    assert_eq!(store.unsigned(later(99), 10).await.expect("unsigned"), []);
+    let loaded = load(store, 7).await;
+    let mut ending = decision(&loaded);
+    ending.rotation.state = JobState::Failed;
+    ending.rotation.finished_at = Some(later(2));
+    (ending.rotation.intent, ending.rotation.due_at) = (None, None);
+    let ending = told(&loaded, ending);
+    assert_eq!(store.commit_rotation(&loaded, &ending).await.expect("commit"), Commit::Done);
+    let unsigned = store.unsigned(later(99), 10).await.expect("unsigned");
+    let head = load(store, 7).await.rotation.evidence.expect("evidence").head().clone();
+    assert_eq!(unsigned, [Unsigned { job: id.clone(), head: head.clone() }]);
+    let signature = crate::signer::sign(&head.hash, later(50));
+    assert!(store.put_signature(&id, &signature).await.expect("sign"));
+    assert!(!store.put_signature(&id, &signature).await.expect("sign"), "once");
+    assert_eq!(store.unsigned(later(99), 10).await.expect("unsigned"), []);
+    let stored = store.evidence(&id).await.expect("evidence");
+    let bundle = Bundle::new(&id, stored).expect("a bundle");
+    assert_eq!(bundle.head, head);
+    let bundle = serde_json::to_value(bundle).expect("a bundle serialises");
+    assert_eq!(verify(&bundle, Some(&crate::signer::public_key().1)), Verdict::Authenticated);
 }
 
 pub(super) async fn work_that_was_accepted_is_accepted_again_as_itself<S: Store>(store: &S) {

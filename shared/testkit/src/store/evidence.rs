@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 use nodeyard_domain::{
-    evidence::{Entry, Signature, bundle::Stored},
+    evidence::{Entry, Owner, Signature, bundle::Stored},
     id::JobId,
-    job::Job,
 };
 use nodeyard_engine::evidence::Unsigned;
 use serde_json::Value;
@@ -13,10 +12,10 @@ use super::{Items, MemoryStore};
 use crate::held;
 
 impl Items {
-    pub(super) fn add_evidence(&mut self, job: &Job, entries: &[Entry]) {
-        self.evidence.entry(job.id.clone()).or_default().extend_from_slice(entries);
-        if let Some(chain) = job.evidence.as_ref().filter(|_| job.state.is_terminal()) {
-            self.unsigned.insert(job.id.clone(), (job.updated_at, chain.head().clone()));
+    pub(super) fn add_evidence(&mut self, of: Owner<'_>, entries: &[Entry]) {
+        self.evidence.entry(of.job.clone()).or_default().extend_from_slice(entries);
+        if let Some(head) = of.to_sign() {
+            self.unsigned.insert(of.job.clone(), (of.updated_at, head.clone()));
         }
     }
 

@@ -86,6 +86,7 @@ impl Items {
             return Ok(Commit::Lost);
         }
         self.timeline.entry(after.id.clone()).or_default().extend(decision.entries.iter().cloned());
+        self.add_evidence((&after).into(), &decision.evidence);
         self.swept.remove(&after.id);
         self.rotations.insert(after.id.clone(), after);
         Ok(Commit::Done)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Item, Key, item, job_expiry};
 use crate::dynamo::{
     change::text,
-    keys::{due_shard, exact_seconds},
+    keys::{JOB_LIST, due_shard, exact_seconds, list_place},
     text::Text,
 };
 
@@ -25,6 +25,11 @@ pub(in crate::dynamo) struct RotationRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     news_at: Option<Timestamp>,
     crashes: u32,
+    /// Beside the jobs on nodes, in one order. Absent on rows of before they were listed.
+    #[serde(default)]
+    list_pk: String,
+    #[serde(default)]
+    list_sk: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
 }
@@ -40,6 +45,8 @@ impl RotationRow {
             cancel_requested_at: rotation.cancel_requested_at,
             news_at: rotation.news_at,
             crashes: rotation.crashes,
+            list_pk: JOB_LIST.to_owned(),
+            list_sk: list_place(rotation.created_at, rotation.id.as_str()),
             expires_at: rotation.state.is_terminal().then(|| job_expiry(ended_at)),
         };
         let mut item = item(&Key::job(&rotation.id), &row)?;
