@@ -37,6 +37,8 @@ pub struct LiveServer {
     pub name: String,
     /// Whose it is.
     pub project: String,
+    /// As the provider's API names it.
+    pub status: String,
 }
 
 /// A Primary IP there is.

@@ -10,6 +10,7 @@ use super::breakage::{BREAKAGES, Breakage, WARNING};
 use super::root_shell::RootShell;
 use crate::error::{Result, XtaskError};
 use crate::profiles::node::ProfileNode;
+use crate::simulator::PROJECT;
 
 /// How long a machine that was switched on takes to let anybody in.
 const BOOT: Duration = Duration::from_secs(90);
@@ -48,7 +49,7 @@ pub async fn broken_and_repaired(site: &Site<'_>, node: &ProfileNode) -> Result<
 
     // Rebuilt, it boots with the host key that its user data delivered, which was retired.
     site.bench.simulator.rebuild(server).await?;
-    rebuilt(site, node).await?;
+    rebuilt(site, node, server).await?;
     not_ready(site, node, "host_key_mismatch").await?;
     let job = node.work(site.bench, "configure", &json!({})).await?;
     if job.pointer("/error/code").and_then(Value::as_str) != Some("NODE_HOST_KEY_MISMATCH") {
@@ -120,13 +121,16 @@ async fn warned(site: &Site<'_>, node: &ProfileNode, shell: &mut RootShell) -> R
     ready(site, node).await
 }
 
-/// Waits until a machine answers that is not the one we know.
-async fn rebuilt(site: &Site<'_>, node: &ProfileNode) -> Result<()> {
+/// Waits until the provider says that the server runs, and a machine answers that is not the one we
+/// know.
+async fn rebuilt(site: &Site<'_>, node: &ProfileNode, server: u64) -> Result<()> {
     let since = Instant::now();
     loop {
+        let world = site.bench.simulator.world(PROJECT).await?;
+        let runs = world.servers.iter().any(|it| it.id == server && it.status == "running");
         let said = site.login.run(&node.login_lines(), "true", None).await;
         match said.err().map(|error| error.to_string()) {
-            Some(why) if why.contains("Host key verification failed") => return Ok(()),
+            Some(why) if runs && why.contains("Host key verification failed") => return Ok(()),
             why if since.elapsed() > BOOT => {
                 return Err(XtaskError::Check(format!("not rebuilt: {why:?}")));
             }
