@@ -94,9 +94,16 @@ pub struct Job {
     done: bool,
     step: String,
     attempts: u32,
-    node_id: String,
+    /// `None` for a key rotation, which is on a connection.
+    node_id: Option<String>,
     waiting_on: Option<String>,
     error: Option<JobError>,
+}
+
+impl Job {
+    fn subject(&self) -> &str {
+        self.node_id.as_deref().unwrap_or("a connection")
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -174,7 +181,7 @@ impl Standing {
     /// The ids of the nodes whose provision succeeded: they were ready once.
     pub fn provisioned(&self) -> Vec<String> {
         let is_done = |job: &&Job| job.kind == "node_provision" && job.state == "succeeded";
-        self.jobs.iter().filter(is_done).map(|job| job.node_id.clone()).collect()
+        self.jobs.iter().filter(is_done).filter_map(|job| job.node_id.clone()).collect()
     }
 
     /// How many jobs wait for this.
@@ -193,8 +200,10 @@ impl Standing {
     pub fn attempts(&self) -> BTreeMap<String, u32> {
         let mut attempts = BTreeMap::new();
         for job in &self.jobs {
-            let most = attempts.entry(job.node_id.clone()).or_default();
-            *most = job.attempts.max(*most);
+            if let Some(node) = &job.node_id {
+                let most = attempts.entry(node.clone()).or_default();
+                *most = job.attempts.max(*most);
+            }
         }
         attempts
     }
@@ -212,10 +221,13 @@ impl Standing {
                 let waiting = job.waiting_on.as_deref().unwrap_or("nothing in particular");
                 stuck.push(format!(
                     "{} of {} is {} at {}, waiting on {waiting}",
-                    job.id, job.node_id, job.state, job.step
+                    job.id,
+                    job.subject(),
+                    job.state,
+                    job.step
                 ));
             } else if job.state == "failed" && job.error.is_none() {
-                stuck.push(format!("{} of {} failed without a reason", job.id, job.node_id));
+                stuck.push(format!("{} of {} failed without a reason", job.id, job.subject()));
             }
         }
         stuck
@@ -247,7 +259,7 @@ impl Standing {
             let why = job.error.as_ref().map_or("no reason".to_owned(), |error| {
                 format!("{}: {}", error.code, error.detail)
             });
-            lines.push(format!("{} of {} failed: {why}", job.kind, job.node_id));
+            lines.push(format!("{} of {} failed: {why}", job.kind, job.subject()));
         }
         lines
     }
