@@ -5,9 +5,11 @@
 Read from the image's own file system: dpkg's status file, and the metadata that Python packages come with.
 """
 
+import datetime
 import email.parser
 import sys
 import tarfile
+import uuid
 
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
@@ -44,12 +46,20 @@ def packages(root):
 def main():
     root, out = sys.argv[1:]
     bom = Bom()
-    bom.metadata.component = Component(name="nodeyard-ansible-task-image", type=ComponentType.CONTAINER)
+    # Nothing of when or where it was made: the same image gives the same document.
+    bom.metadata.timestamp = datetime.datetime.fromtimestamp(1, datetime.UTC)
+    name = "nodeyard-ansible-task-image"
+    bom.metadata.component = Component(name=name, type=ComponentType.CONTAINER, bom_ref=name)
     for name, version, purl in packages(root):
-        bom.components.add(Component(name=name, version=version, type=ComponentType.LIBRARY, purl=purl))
+        reference = purl.to_string()
+        kind = ComponentType.LIBRARY
+        bom.components.add(Component(name=name, version=version, type=kind, purl=purl, bom_ref=reference))
     kinds = {component.purl.type for component in bom.components}
     if kinds != {"deb", "pypi"}:
         sys.exit(f"only {kinds} in {root}")
+    contents = " ".join(sorted(component.purl.to_string() for component in bom.components))
+    bom.serial_number = uuid.uuid5(uuid.NAMESPACE_URL, contents)
+    bom.register_dependency(bom.metadata.component, bom.components)
     make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_to_file(out, allow_overwrite=True, indent=2)
 
 

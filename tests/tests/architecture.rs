@@ -157,7 +157,7 @@ const REFUSING: &[&str] = &[
     "functions/api/src/nodes/body.rs",
     "functions/api/src/code.rs",
     "functions/api/src/snapshots",
-    "functions/api/openapi.json",
+    "functions/api/openapi",
     "functions/api/tests/api",
     "infra/local/src/proof/acceptance.rs",
     "events/api-post-node-local.json",

@@ -148,7 +148,10 @@ fn no_pattern_of_a_token_is_written_anywhere() {
     let contract: serde_json::Value = serde_json::from_str(&contract).unwrap();
     let token = &contract["components"]["schemas"]["NewConnection"]["properties"]["token"];
     assert_eq!(token["type"], "string");
-    for limit in ["pattern", "minLength", "enum", "const"] {
+    // What a header can carry, as in `ALLOWED`, and nothing of what a token looks like.
+    assert_eq!(token["pattern"], "^[!-~]+$");
+    assert_eq!(token["minLength"], 1);
+    for limit in ["enum", "const", "examples", "example", "default"] {
         assert!(token.get(limit).is_none(), "the contract says {limit} of a token");
     }
 }

@@ -108,7 +108,7 @@ impl<S: RunStore, Q: WakeQueue, K: Secrets, C: Clock> Task<S, Q, K, C> {
                 tracing::warn!(%job, run = number, "another result was on record; it stays");
             }
         }
-        self.send_wake(job).await;
+        self.send_wake(job, traceparent).await;
         Ok(())
     }
 
@@ -142,8 +142,8 @@ impl<S: RunStore, Q: WakeQueue, K: Secrets, C: Clock> Task<S, Q, K, C> {
     }
 
     /// A wake that cannot be sent is no failure: the sweep looks at the run too.
-    async fn send_wake(&self, job: &JobId) {
-        let wake = Wake::new(job.clone(), WakeReason::Run);
+    async fn send_wake(&self, job: &JobId, traceparent: Option<&str>) {
+        let wake = Wake::new(job.clone(), WakeReason::Run).traced(traceparent);
         let pause = self.settings.tempo.retry_pause;
         let send =
             persist("sending the wake", pause, |_| true, async || self.queue.send(&wake, 0).await);

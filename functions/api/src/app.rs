@@ -128,8 +128,9 @@ impl<P: Ports> App<P> {
     }
 
     /// Sends a wake. A failure is only logged: the work is on record and the sweep finds it.
-    pub(crate) async fn wake(&self, job: &JobId, reason: WakeReason) {
-        if let Err(error) = self.queue.send(&Wake::new(job.clone(), reason), 0).await {
+    pub(crate) async fn wake(&self, job: &JobId, reason: WakeReason, traceparent: Option<&str>) {
+        let wake = Wake::new(job.clone(), reason).traced(traceparent);
+        if let Err(error) = self.queue.send(&wake, 0).await {
             tracing::warn!(%job, %error, "the wake was not sent; the sweep will find the job");
         }
     }

@@ -109,7 +109,8 @@ pub async fn list_jobs<P: Ports>(
     responses(
         (status = 200, description = "The job", body = JobView,
             headers(("ETag" = String, description = "The job's version"), ("Retry-After" = u32), ("Preference-Applied" = String))),
-        (status = 304, description = "Nothing has changed"),
+        (status = 304, description = "Nothing has changed",
+            headers(("ETag" = String, description = "The job's version"), ("Retry-After" = u32), ("Preference-Applied" = String))),
     )
 )]
 pub async fn get_job<P: Ports>(

@@ -28,7 +28,7 @@ mod providers;
 mod request;
 mod tokens;
 
-use axum::{Json, Router, middleware, routing::get};
+use axum::{Router, middleware};
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -47,6 +47,7 @@ fn routes<P: Ports>() -> OpenApiRouter<Shared<P>> {
         .merge(tokens::routes())
         .merge(audit::routes())
         .merge(health::routes())
+        .merge(openapi::routes())
 }
 
 /// The contract of all routes.
@@ -56,10 +57,8 @@ pub fn contract<P: Ports>() -> utoipa::openapi::OpenApi {
 
 /// The API over the given ports.
 pub fn router<P: Ports>(app: Shared<P>) -> Router {
-    let (router, contract) = routes::<P>().split_for_parts();
-    let contract = openapi::complete(contract);
+    let (router, _) = routes::<P>().split_for_parts();
     router
-        .route("/openapi.json", get(move || async move { Json(contract) }))
         .fallback(|| async { Problem::not_found("route") })
         .method_not_allowed_fallback(|| async {
             Problem::new(ApiCode::MethodNotAllowed, "See /openapi.json for the route's methods.")

@@ -1,17 +1,36 @@
 //! The contract, made from the code: OpenAPI 3.1, served at `/openapi.json` and checked in.
+//!
+//! The handlers say what they take and what they answer when all goes well; the parts of this
+//! module add what is the same for many of them.
 
+mod examples;
+mod headers;
+mod links;
+mod parameters;
+mod refusals;
+
+use std::sync::OnceLock;
+
+use axum::{Json, extract::State};
 use utoipa::{
     OpenApi,
     openapi::{
-        Components, Content, OpenApi as Contract, Ref, RefOr, ResponseBuilder,
+        Components, OpenApi as Contract, RefOr, Required,
         path::{Operation, PathItem},
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::problem::{FaultView, Place, ProblemView};
+use crate::{
+    app::{Ports, Shared},
+    contract,
+    problem::{FaultView, ProblemView},
+};
 
 const SCHEME: &str = "token";
+/// Operations whose body may be left out.
+const OPTIONAL_BODIES: &[&str] = &["check_provider", "smoke_node"];
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,10 +38,12 @@ const SCHEME: &str = "token";
         title = "Nodeyard",
         description = "Acquires servers from a cloud provider and turns them into verified nodes. \
             Work is accepted with 202 and a job; poll the job, or hold the answer with `Prefer: wait`. \
-            Every error is `application/problem+json` with a stable `code`.",
+            Every error is `application/problem+json` with a stable `code`; each operation lists \
+            the codes it has. A route that is not here answers `not_found` (404), and a method that \
+            a route does not have `method_not_allowed` (405).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    components(schemas(ProblemView, FaultView, Place)),
+    components(schemas(ProblemView, FaultView)),
     tags(
         (name = "providers", description = "Connections: one set of credentials for a provider each."),
         (name = "nodes", description = "Machines acquired from a connection."),
@@ -30,28 +51,49 @@ const SCHEME: &str = "token";
         (name = "orphans", description = "Things at the provider that no record accounts for."),
         (name = "tokens", description = "Bearer API tokens, for admins."),
         (name = "audit", description = "Who did what, and what was refused; for admins."),
-        (name = "health", description = "Liveness."),
+        (name = "health", description = "Liveness, and this document."),
     ),
 )]
 pub struct Base;
 
-/// Adds what every operation has: the token, and problems as its errors.
+pub fn routes<P: Ports>() -> OpenApiRouter<Shared<P>> {
+    OpenApiRouter::new().routes(routes!(openapi_document))
+}
+
+/// This document.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "health", security(()),
+    responses((status = 200, description = "OpenAPI 3.1", body = Object))
+)]
+async fn openapi_document<P: Ports>(State(_app): State<Shared<P>>) -> Json<&'static Contract> {
+    // The same for all ports: they are no part of it.
+    static DOCUMENT: OnceLock<Contract> = OnceLock::new();
+    Json(DOCUMENT.get_or_init(contract::<P>))
+}
+
+/// Adds what the handlers do not say themselves: the token, limits of parameters, problems,
+/// headers, links and examples.
 pub fn complete(mut contract: Contract) -> Contract {
-    let token = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    contract.components.get_or_insert_with(Components::new).add_security_scheme(SCHEME, token);
-    for operation in contract.paths.paths.values_mut().flat_map(operations) {
-        let problem = ResponseBuilder::new()
-            .description("A problem (RFC 9457)")
-            .content(
-                "application/problem+json",
-                Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem")))),
-            )
-            .build();
-        operation.responses.responses.insert("default".to_owned(), RefOr::T(problem));
-        operation
-            .security
-            .get_or_insert_with(|| vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);
+    for (path, item) in &mut contract.paths.paths {
+        for operation in operations(item) {
+            operation.security.get_or_insert_with(|| {
+                vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]
+            });
+            if OPTIONAL_BODIES.contains(&name(operation))
+                && let Some(RefOr::T(body)) = &mut operation.request_body
+            {
+                body.required = Some(Required::False);
+            }
+            parameters::limit(path, operation);
+            refusals::add(operation);
+            headers::complete(operation);
+            links::add(operation);
+            examples::add(operation);
+        }
     }
+    let components = contract.components.get_or_insert_with(Components::new);
+    components.add_security_scheme(SCHEME, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    components.examples.extend(examples::problems());
     contract
 }
 
@@ -59,4 +101,9 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch]
         .into_iter()
         .flatten()
+}
+
+/// The handler's name.
+fn name(operation: &Operation) -> &str {
+    operation.operation_id.as_deref().unwrap_or_default()
 }

@@ -14,8 +14,7 @@ use utoipa::ToSchema;
 use crate::code::ApiCode;
 
 /// Where a fault is: in the body, by JSON pointer, or in a named query parameter or header.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A JSON pointer (RFC 6901) into the body.
     Pointer(String),
@@ -105,30 +104,25 @@ impl Problem {
     }
 
     pub(crate) fn into_bytes(self, request_id: &str) -> Response {
-        let status = self.code.status();
-        let view = ProblemView {
+        let (status, own) = (self.code.status(), self.headers.clone());
+        let mut response = (status, axum::Json(self.view(request_id))).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.extend(own);
+        response
+    }
+
+    pub(crate) fn view(self, request_id: &str) -> ProblemView {
+        ProblemView {
             r#type: format!("urn:nodeyard:problem:{}", self.code.as_str()),
             title: self.code.title(),
-            status: status.as_u16(),
+            status: self.code.status().as_u16(),
             detail: self.detail,
             code: self.code.as_str(),
             request_id: request_id.to_owned(),
             guidance: self.guidance,
-            errors: self
-                .faults
-                .into_iter()
-                .map(|fault| FaultView {
-                    place: fault.place,
-                    code: fault.code.as_str(),
-                    detail: fault.detail,
-                })
-                .collect(),
-        };
-        let mut response = (status, axum::Json(view)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.extend(self.headers);
-        response
+            errors: self.faults.into_iter().map(FaultView::from).collect(),
+        }
     }
 }
 
@@ -235,11 +229,29 @@ pub(crate) struct ProblemView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Fault)]
 pub(crate) struct FaultView {
-    #[serde(flatten)]
-    place: Place,
+    /// Where in the body it is: a JSON pointer (RFC 6901). One of the three is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<String>,
+    /// The query parameter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<String>,
     #[schema(value_type = String)]
     code: &'static str,
     detail: String,
+}
+
+impl From<Fault> for FaultView {
+    fn from(fault: Fault) -> Self {
+        let (code, detail) = (fault.code.as_str(), fault.detail);
+        let nowhere = Self { pointer: None, parameter: None, header: None, code, detail };
+        match fault.place {
+            Place::Pointer(at) => Self { pointer: Some(at), ..nowhere },
+            Place::Parameter(name) => Self { parameter: Some(name), ..nowhere },
+            Place::Header(name) => Self { header: Some(name), ..nowhere },
+        }
+    }
 }
 
 #[cfg(test)]

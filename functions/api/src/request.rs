@@ -10,6 +10,7 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use lambda_http::request::RequestContext;
 
+use nodeyard_domain::trace::is_traceparent;
 use nodeyard_engine::metric::{self, Metric};
 
 use crate::{
@@ -59,14 +60,6 @@ impl<S: Sync> FromRequestParts<S> for Origin {
 fn traceparent(headers: &HeaderMap) -> Option<String> {
     let text = headers.get("traceparent")?.to_str().ok()?;
     is_traceparent(text).then(|| text.to_owned())
-}
-
-fn is_traceparent(text: &str) -> bool {
-    let fields: Vec<&str> = text.split('-').collect();
-    let hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    matches!(fields.as_slice(), [version, trace, parent, flags]
-        if *version == "00" && trace.len() == 32 && parent.len() == 16 && flags.len() == 2
-            && hex(trace) && hex(parent) && hex(flags))
 }
 
 /// The outermost layer: names the request, makes every error answer a problem, writes refusals

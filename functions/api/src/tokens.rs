@@ -47,15 +47,21 @@ pub fn routes<P: Ports>() -> OpenApiRouter<Shared<P>> {
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// The actor in the audit trail: 1 to 63 letters, digits, `-`, `_`, `.` and `@`.
+    #[schema(min_length = 1, max_length = 63, pattern = "^[A-Za-z0-9._@-]+$")]
     name: String,
     /// Each includes the ones before it: `read`, `operate`, `admin`.
-    #[schema(schema_with = scopes)]
+    #[schema(schema_with = given_scopes)]
     scopes: Vec<Scope>,
     /// The connections it may touch; all, if absent.
+    #[schema(min_items = 1, max_items = 64)]
     connections: Option<Vec<String>>,
     /// From then on it is refused; never, if absent. The first token and the last admin's have none.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
+}
+
+fn given_scopes() -> Schema {
+    ArrayBuilder::new().items(RefOr::T(names::scope())).min_items(Some(1)).build().into()
 }
 
 fn scopes() -> Schema {

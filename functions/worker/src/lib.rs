@@ -121,7 +121,8 @@ where
     C: Clock,
 {
     let wake: Wake = serde_json::from_str(record.body.as_deref().unwrap_or_default())?;
-    let span = info_span!("hop", job_id = %wake.job_id, reason = ?wake.reason);
+    let traceparent = wake.traceparent.as_deref();
+    let span = info_span!("hop", job_id = %wake.job_id, reason = ?wake.reason, traceparent);
     async {
         let began = driver.clock.now();
         let handled = match company {

@@ -56,10 +56,16 @@ pub enum Task {
     Model(DrillOptions),
     /// Inputs nobody meant to send, for every parser: `--secs N --target T --seed S`.
     Fuzz(DrillOptions),
+    /// Write the API's document from the code, and look for breaking changes.
+    Openapi(OpenapiOptions),
+    /// Hold the API against its document: made-up requests, and a generated client.
+    Schemathesis(SchemathesisOptions),
     /// Provider calls per node; simulated, or on the local stack.
     Calls(CallsOptions),
     /// Check a job's evidence: chain, digest, signature.
     VerifyEvidence(VerifyEvidenceOptions),
+    /// Print the variables of a stack that is up, and of its functions, for a shell to take.
+    Environment(DownOptions),
     /// Hand a queue's messages to a function run by `cargo lambda watch`.
     Feed(FeedOptions),
     /// Answer as ECS and run container tasks on this machine.
@@ -149,7 +155,7 @@ pub struct UpOptions {
     pub detach: bool,
 }
 
-/// `cargo xtask down`.
+/// `cargo xtask down`, `cargo xtask environment`.
 #[derive(Debug, Args)]
 pub struct DownOptions {
     /// Name of the stack.
@@ -286,6 +292,31 @@ pub struct DrillOptions {
     /// Options of the drill.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub words: Vec<String>,
+}
+
+/// `cargo xtask openapi`.
+#[derive(Debug, Clone, Args)]
+pub struct OpenapiOptions {
+    /// Write nothing: fail if the checked-in document is not what the code says.
+    #[arg(long)]
+    pub check: bool,
+    /// Only compare the checked-in document: with a file's, or with that of a git revision.
+    #[arg(long, value_name = "FILE|REVISION", conflicts_with = "check")]
+    pub against: Option<String>,
+}
+
+/// `cargo xtask schemathesis`.
+#[derive(Debug, Clone, Args)]
+pub struct SchemathesisOptions {
+    /// Name of the stack that it brings up.
+    #[arg(long, default_value = "schemathesis", value_parser = stack_name)]
+    pub stack: String,
+    /// How long requests are made up.
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(10..=86_400))]
+    pub secs: u32,
+    /// What is made up follows from it.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
 }
 
 /// `cargo xtask verify-evidence`.

@@ -14,16 +14,19 @@ mod chaos;
 mod checks;
 mod cli;
 mod command;
+mod contract;
 mod demo;
 mod deploy;
 mod drills;
 mod ecs;
+mod environment;
 mod error;
 mod evidence;
 mod feed;
 mod function;
 mod journal;
 mod lab;
+mod openapi;
 mod orders;
 mod package;
 mod peer;
@@ -71,6 +74,9 @@ async fn run(task: Task) -> Result<()> {
     match task {
         Task::Up(options) => up::up(&Workspace::find()?, &options, report).await,
         Task::Down(options) => stack::end(&Workspace::find()?, &options.stack, report).await,
+        Task::Openapi(options) => openapi::openapi(&Workspace::find()?, &options, report).await,
+        Task::Schemathesis(options) => contract::check(&Workspace::find()?, &options, report).await,
+        Task::Environment(options) => environment::print(&Workspace::find()?, &options.stack).await,
         Task::Feed(options) => signal::unless_interrupted(feed::feed(&options)).await,
         Task::Ecs(options) => ecs::serve(options).await,
         Task::Demo(options) => demo::demo(&Workspace::find()?, &options, report).await,

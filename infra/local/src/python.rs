@@ -46,6 +46,11 @@ pub const CHECKOV: &[Requirements] =
 pub const PACKAGE: &[Requirements] =
     &[Requirements { file: "infra/local/requirements-package.txt", with_dependencies: false }];
 
+/// What holds the API against its document; in an environment of its own, because every package
+/// in it is pinned by its hash.
+pub const CONTRACT: &[Requirements] =
+    &[Requirements { file: "infra/local/requirements-contract.txt", with_dependencies: true }];
+
 /// The environment, with at least the packages that were asked for.
 #[derive(Debug, Clone)]
 pub struct Venv {

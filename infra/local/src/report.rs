@@ -6,12 +6,18 @@ use std::time::Instant;
 #[derive(Debug, Clone, Copy)]
 pub struct Report {
     start: Instant,
+    aside: bool,
 }
 
 impl Report {
     /// Starts the clock.
     pub fn start() -> Self {
-        Self { start: Instant::now() }
+        Self { start: Instant::now(), aside: false }
+    }
+
+    /// For a command whose output something else reads: the lines go to standard error.
+    pub fn aside() -> Self {
+        Self { aside: true, ..Self::start() }
     }
 
     /// Seconds since the start.
@@ -21,7 +27,12 @@ impl Report {
 
     /// One line.
     pub fn line(&self, text: impl AsRef<str>) {
-        println!("{:8.1} s  {}", self.elapsed_secs(), text.as_ref());
+        let line = format!("{:8.1} s  {}", self.elapsed_secs(), text.as_ref());
+        if self.aside {
+            eprintln!("{line}");
+        } else {
+            println!("{line}");
+        }
     }
 
     /// One line that tells what something took.

@@ -41,7 +41,7 @@ pub fn tell(state: &StackState) {
     println!();
     println!("URL={url}");
     println!("TOKEN={token}");
-    println!("PROVIDER_TOKEN={}", state.provider_token);
+    println!("HCLOUD_TOKEN={}", state.provider_token);
     println!("AWS_ENDPOINT_URL={}", state.aws_url);
     println!("WAKE_QUEUE_URL={}", state.queue_url.as_deref().unwrap_or_default());
     println!("HETZNER_ENDPOINT={}/v1", state.simulator_url);

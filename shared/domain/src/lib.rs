@@ -29,6 +29,7 @@ pub mod spec;
 pub mod step;
 pub mod timeline;
 pub mod token;
+pub mod trace;
 pub mod user_data;
 pub mod wake;
 pub mod watch;

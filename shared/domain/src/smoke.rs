@@ -136,6 +136,9 @@ mod tests {
         for index in 0..all.len() {
             let mut fewer = all.clone();
             let name = named(&fewer[index].suite, &fewer[index].step).unwrap();
+            assert!(is_held(name, &fewer));
+            let again = [fewer.as_slice(), &[told(name, false)]].concat();
+            assert!(!is_held(name, &again), "it has to pass each time");
             fewer.remove(index);
             assert!(fault(&fewer).unwrap().ends_with("not come to"));
             assert!(!is_held(name, &fewer));

@@ -17,6 +17,7 @@ use nodeyard_domain::{
         RotationObservation, RotationOutcome as Outcome, RotationStep as Step, step::step,
     },
     step::Policy,
+    work::Work,
 };
 
 fn start() -> Timestamp {
@@ -159,6 +160,29 @@ fn a_rotation_goes_from_a_new_version_to_all_nodes() {
     assert_eq!((walk.rotation.done, walk.rotation.listed_total), (2, 2));
     assert_eq!(walk.connection().rotation, None, "another one may be asked for");
     assert_eq!(walk.rotation.look_at(), None);
+}
+
+/// What is said of all jobs alike follows the rotation's own record.
+#[test]
+fn as_work_it_is_told_like_any_job() {
+    let walk = Walk::new();
+    let work = |change: fn(&mut Rotation)| {
+        let mut rotation = walk.rotation.clone();
+        change(&mut rotation);
+        Work::Rotation(Box::new(rotation))
+    };
+    let open = work(|_| {});
+    assert_eq!((open.id(), open.version()), (&walk.rotation.id, walk.rotation.version));
+    assert_eq!(work(|it| it.version = 7).version(), 7);
+    assert!(open.is_rotation() && open.node().is_none() && !open.is_undone());
+    assert!(!open.has_ended() && open.is_cancellable() && !open.is_stopping());
+    let asked = work(|it| it.cancel_requested_at = Some(it.created_at));
+    assert!(asked.is_stopping() && asked.is_cancellable());
+    let ended = work(|it| {
+        it.cancel_requested_at = Some(it.created_at);
+        it.state = JobState::Cancelled;
+    });
+    assert!(ended.has_ended() && !ended.is_stopping() && !ended.is_cancellable());
 }
 
 #[test]

@@ -273,7 +273,8 @@ where
     /// cannot be sent is the sweep's to repair.
     async fn send_wakes(&self, before: &Loaded, job: &Job, now: Timestamp) {
         if let Some(delay_secs) = job.wake_delay_secs(now) {
-            self.send(Wake::new(job.id.clone(), WakeReason::Due), delay_secs).await;
+            let wake = Wake::new(job.id.clone(), WakeReason::Due);
+            self.send(wake.traced(job.traceparent.as_deref()), delay_secs).await;
         }
         if job.state.is_terminal()
             && let Some(release) = &before.node.queued_release

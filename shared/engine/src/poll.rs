@@ -61,7 +61,8 @@ where
             Lease::Held { until } => {
                 let millis = until.as_millisecond() - self.clock.now().as_millisecond();
                 let delay_secs = (millis.max(0) + 999) / 1000;
-                self.send(Wake::new(own.job.id.clone(), WakeReason::Due), delay_secs).await;
+                let wake = Wake::new(own.job.id.clone(), WakeReason::Due);
+                self.send(wake.traced(own.job.traceparent.as_deref()), delay_secs).await;
                 return Ok(Handled::Postponed);
             }
             Lease::Short { wait_secs } => {

@@ -218,7 +218,8 @@ where
                 }
                 self.share_key(connection, &decision).await;
                 if let Some(delay_secs) = after.wake_delay_secs(now) {
-                    self.send(Wake::new(after.id.clone(), WakeReason::Due), delay_secs).await;
+                    let wake = Wake::new(after.id.clone(), WakeReason::Due);
+                    self.send(wake.traced(after.traceparent.as_deref()), delay_secs).await;
                 }
                 evidence::sign_ended(&self.store, &self.secrets, after.into()).await;
                 return Ok(Handled::Committed);

@@ -39,6 +39,9 @@ async fn a_node_is_acquired_configured_again_and_released() {
     let (provision, node) = world.provision(|_| {}).await;
     let asked = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     world.store.put_job(Job { traceparent: Some(asked.into()), ..job(&world, &provision).await });
+    world.drain_until(&provision, Step::AwaitServer).await;
+    let sent = world.queue.messages();
+    assert_eq!(sent.last().unwrap().wake.traceparent.as_deref(), Some(asked));
     let (ran, figures) = measured(world.run_for(600)).await;
     ran.unwrap();
     let job_now = job(&world, &provision).await;

@@ -5,6 +5,7 @@
 mod beside;
 mod bootstrap;
 mod rules;
+mod task_stopped;
 
 use nodeyard_tests::template::read;
 use serde_json::{Value, json};

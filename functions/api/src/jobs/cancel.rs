@@ -83,7 +83,7 @@ pub async fn cancel_job<P: Ports>(
         let audit = app.audit(&caller, &origin, Action::JobCancel, job.id(), Outcome::Accepted);
         let version = conditional.then_some(job.version());
         if app.store.request_cancel(job.id(), version, app.now(), &audit).await? {
-            app.wake(job.id(), WakeReason::Cancel).await;
+            app.wake(job.id(), WakeReason::Cancel, origin.traceparent.as_deref()).await;
             return Ok(cancelling(&job));
         }
     }

@@ -60,7 +60,8 @@ impl<P: Ports> App<P> {
             store::Accepted::KeyReused => return Err(key_reused()),
             store::Accepted::NodeBusy { open_job } => return Ok(Offer::Busy(open_job)),
         }
-        self.wake(&acceptance.job.id, WakeReason::Due).await;
+        let job = &acceptance.job;
+        self.wake(&job.id, WakeReason::Due, job.traceparent.as_deref()).await;
         let loaded = match acceptance.new_node {
             Some(node) => Loaded { job: acceptance.job, node },
             None => self.load(&acceptance.job.id).await?,

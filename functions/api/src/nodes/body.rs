@@ -34,27 +34,38 @@ const MAX_KEY_CHARS: usize = 2_000;
 #[serde(deny_unknown_fields)]
 pub struct NewNode {
     /// An RFC 1123 host name of up to 63 characters; made if absent.
+    #[schema(
+        min_length = 1,
+        max_length = 63,
+        pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$"
+    )]
     name: Option<String>,
     /// The connection to acquire the node from; may be left out if there is one only.
+    #[schema(min_length = 1, max_length = 40, pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
     connection: Option<String>,
     /// `base` if absent.
-    #[schema(value_type = Option<String>, example = "web")]
+    #[schema(value_type = Option<String>, max_length = 32, example = "web")]
     profile: Option<String>,
     /// Variables of the profile, held against its schema; up to 8 KB as JSON.
     #[serde(default)]
     vars: Map<String, Value>,
     /// Where to try, in this order; a default ladder if absent.
+    #[schema(min_items = 1, max_items = 16)]
     placement: Option<Vec<NewRung>>,
     #[schema(value_type = Option<String>, example = "debian-13")]
     image: Option<String>,
     /// Net, a month, in the project's currency, Primary IPv4 included. Dearer rungs are dropped.
+    #[schema(exclusive_minimum = 0.0)]
     max_price: Option<f64>,
     /// OpenSSH public keys for the admin user.
     #[serde(default)]
+    #[schema(max_items = 16)]
     authorized_keys: Vec<String>,
     /// Addresses or CIDRs that may reach SSH; ours are always added. Everybody, if absent.
     #[serde(default)]
+    #[schema(max_items = 32)]
     allow_ssh_from: Vec<String>,
+    /// Up to 32.
     #[serde(default)]
     labels: BTreeMap<String, String>,
     /// Keep the server, and pay for it, when it cannot be made ready.
@@ -64,6 +75,7 @@ pub struct NewNode {
     #[serde(default)]
     spread: bool,
     /// 300 to 21600; 1800 if absent.
+    #[schema(minimum = 300, maximum = 21_600, default = 1800)]
     deadline_secs: Option<i64>,
 }
 

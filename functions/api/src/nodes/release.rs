@@ -142,7 +142,8 @@ impl<P: Ports> Release<'_, P> {
     async fn cancel(&self, job: &JobId, audit: AuditEntry) -> Result<bool, Problem> {
         let set = self.app.store.request_cancel(job, None, self.app.now(), &audit).await?;
         if set {
-            self.app.wake(job, WakeReason::Cancel).await;
+            let traceparent = self.origin.traceparent.as_deref();
+            self.app.wake(job, WakeReason::Cancel, traceparent).await;
         }
         Ok(set)
     }

@@ -48,7 +48,7 @@ pub struct Smokes {
         ("Idempotency-Key" = Option<String>, Header),
         ("traceparent" = Option<String>, Header, description = "W3C Trace Context; kept on the job."),
     ),
-    request_body = Option<Smokes>,
+    request_body = Smokes,
     responses(
         (status = 202, description = "Accepted", body = Accepted,
             headers(("Location" = String, description = "The job"), ("Retry-After" = u32))),

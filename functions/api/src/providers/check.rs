@@ -38,7 +38,7 @@ pub struct Check {
 /// Check a connection's token now, and say how it is.
 #[utoipa::path(
     post, path = "/providers/{name}/check", tag = "providers", params(("name" = String, Path)),
-    request_body = inline(Option<Check>),
+    request_body = inline(Check),
     responses((status = 200, description = "The connection as it is now", body = ConnectionView))
 )]
 pub async fn check_provider<P: Ports>(

@@ -47,12 +47,13 @@ pub struct NewConnection {
     #[schema(example = "hetzner")]
     provider: String,
     /// A read-write API token of the project. Never shown again.
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 1, max_length = 512, pattern = "^[!-~]+$")]
     token: String,
     /// The most nodes that may live on the connection; no cap, if absent.
     #[schema(minimum = 1)]
     max_nodes: Option<u32>,
     /// The most they may cost together: net, a month, in the project's currency.
+    #[schema(exclusive_minimum = 0.0)]
     max_monthly: Option<f64>,
 }
 
@@ -263,7 +264,7 @@ impl<P: Ports> App<P> {
                     if let Err(error) = self.store.set_news(&job.id, self.now()).await {
                         tracing::warn!(%error, job_id = %job.id, "news not noted");
                     }
-                    self.wake(&job.id, WakeReason::Resume).await;
+                    self.wake(&job.id, WakeReason::Resume, job.traceparent.as_deref()).await;
                 }
             }
             page.cursor = found.next;

@@ -93,7 +93,8 @@ pub async fn rotate_key<P: Ports>(
         };
         match app.store.accept_rotation(&work).await? {
             RotationAccepted::New => {
-                app.wake(&work.rotation.id, WakeReason::Due).await;
+                let traceparent = work.rotation.traceparent.as_deref();
+                app.wake(&work.rotation.id, WakeReason::Due, traceparent).await;
                 return Ok(accepted(&work.rotation));
             }
             RotationAccepted::Replayed(first) => return Ok(accepted(&first)),
@@ -167,7 +168,7 @@ impl<P: Ports> App<P> {
             if let Err(error) = self.store.set_news(&id, self.now()).await {
                 tracing::warn!(%error, job_id = %id, "news not noted");
             }
-            self.wake(&id, WakeReason::Resume).await;
+            self.wake(&id, WakeReason::Resume, None).await;
         }
     }
 }

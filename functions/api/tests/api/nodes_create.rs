@@ -36,7 +36,8 @@ async fn accepts_a_node_with_everything_said() {
         .await;
     insta::assert_snapshot!(answer.shown());
     let loaded = world.load(answer.json["job"]["id"].as_str().unwrap()).await;
-    assert!(loaded.job.traceparent.is_some_and(|text| text.starts_with("00-0af7")));
+    assert!(loaded.job.traceparent.as_ref().is_some_and(|text| text.starts_with("00-0af7")));
+    assert_eq!(world.queue.messages()[0].wake.traceparent, loaded.job.traceparent);
     assert_eq!(loaded.node.spec.authorized_keys, [KEY]);
     assert_eq!(loaded.node.spec.vars["php_memory_limit"], "384M");
     assert_eq!(

@@ -13,9 +13,10 @@ use crate::canary;
 use crate::chaos;
 use crate::cli::{
     BackingKind, CanaryOptions, ChaosOptions, DemoOptions, PeerOptions, ProfilesOptions,
-    ProofOptions, RotationOptions, SizesOptions, StackOptions, TestOptions,
+    ProofOptions, RotationOptions, SchemathesisOptions, SizesOptions, StackOptions, TestOptions,
 };
 use crate::command::{on_path, run_aloud, run_quietly};
+use crate::contract;
 use crate::demo;
 use crate::error::{Result, XtaskError};
 use crate::peer;
@@ -100,6 +101,11 @@ async fn run(workspace: &Workspace, venv: &Venv, step: &Step, report: Report) ->
         Action::Peer => {
             let options = PeerOptions { stack: "test-peer".to_owned(), runs: 1 };
             peer::peer(workspace, &options, report).await
+        }
+        Action::Schemathesis => {
+            let stack = "test-schemathesis".to_owned();
+            let options = SchemathesisOptions { stack, secs: 60, seed: 1 };
+            contract::check(workspace, &options, report).await
         }
         Action::Tests => {
             let words: &[&str] = if on_path("cargo-nextest") {

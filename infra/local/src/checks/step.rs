@@ -50,6 +50,8 @@ pub enum Action {
     Profiles,
     /// Lost answers beside the provider's own client, once each.
     Peer,
+    /// The API against its document, for a minute and a half, and a client generated from it.
+    Schemathesis,
     /// The tests of the whole workspace.
     Tests,
 }
@@ -119,6 +121,7 @@ pub const STEPS: &[Step] = &[
     Step { name: "canary", action: Action::Canary },
     Step { name: "sizes", action: Action::Sizes },
     Step { name: "peer", action: Action::Peer },
+    Step { name: "schemathesis", action: Action::Schemathesis },
     Step { name: "tests", action: Action::Tests },
 ];
 

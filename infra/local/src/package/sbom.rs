@@ -71,7 +71,10 @@ fn collect(workspace: &Workspace, into: &Path) -> Result<()> {
         let made = workspace.path(&folder).join(&name);
         let kept = into.join(format!("{program}.json"));
         if made.is_file() {
-            std::fs::copy(&made, &kept).at(&made)?;
+            // The tool refers to our own packages by where they lie on this machine.
+            let text = std::fs::read_to_string(&made).at(&made)?;
+            let here = format!("{}/", workspace.root().display());
+            std::fs::write(&kept, text.replace(&here, "/")).at(&kept)?;
         }
     }
     remove_below(workspace.root(), &name)

@@ -302,7 +302,8 @@ where
         };
         match self.store.accept(&work).await? {
             Accepted::New => {
-                self.send(Wake::new(id, WakeReason::Due), 0).await;
+                let wake = Wake::new(id, WakeReason::Due);
+                self.send(wake.traced(rotation.traceparent.as_deref()), 0).await;
                 Ok(None)
             }
             Accepted::NodeBusy { open_job } if open_job.as_ref() == Some(&id) => Ok(None),
