@@ -13,7 +13,7 @@ use super::command::{file_tail, io};
 use super::engine::Engine;
 use super::ground::Ground;
 use super::group::Group;
-use super::{BackingError, MachineSpec, folder};
+use super::{BackingError, MachineSpec, disk, folder};
 use crate::lab;
 
 /// How long until the machine's init runs. It takes under a second on an idle
@@ -51,10 +51,14 @@ impl Machine {
         Self { ground, engine, spec, name, folder, group, boot: None }
     }
 
-    /// Makes its folder, with what its image cannot know.
-    pub(crate) fn lay_down(&self) -> Result<(), BackingError> {
-        for part in ["upper/etc", "upper/var/lib/hetzner-sim/dmi", "work", "root"] {
-            make_open_dir(&self.folder, part)?;
+    /// Makes its folder and its disk, with what its image cannot know.
+    pub(crate) async fn lay_down(&self) -> Result<(), BackingError> {
+        let seed = disk::seed(&self.folder);
+        for part in ["upper/etc", "upper/var/lib/hetzner-sim/dmi", "work"] {
+            make_open_dir(&seed, part)?;
+        }
+        for mount_point in ["store", "root"] {
+            make_open_dir(&self.folder, mount_point)?;
         }
         let lower = self.folder.join("lower");
         symlink(self.ground.root_fs(), &lower)
@@ -71,10 +75,10 @@ impl Machine {
             ("upper/var/lib/hetzner-sim/dmi/system-manufacturer", "Hetzner\n".to_owned()),
             ("upper/var/lib/hetzner-sim/dmi/system-serial-number", format!("{id}\n")),
         ] {
-            let path = self.folder.join(file);
+            let path = seed.join(file);
             std::fs::write(&path, text).map_err(io(format!("writing {}", path.display())))?;
         }
-        Ok(())
+        disk::make(&self.folder, self.spec.disk_gb).await
     }
 
     /// Whether it is on, or was when last seen.

@@ -47,6 +47,7 @@ impl Machines {
             name: "trial".to_owned(),
             ipv4: TRIAL,
             image: IMAGE.to_owned(),
+            disk_gb: 1,
             location: String::new(),
             user_data: None,
             authorized_keys: Vec::new(),
@@ -73,7 +74,7 @@ impl Machines {
         // Held before others can see it: who destroys it now waits.
         let mut machine = Arc::clone(&slot).lock_owned().await;
         self.slots().insert(id, slot);
-        let begun = machine.lay_down();
+        let begun = machine.lay_down().await;
         let started = match begun {
             Ok(()) => machine.start().await,
             Err(error) => Err(error),
@@ -118,7 +119,7 @@ impl Backing for Machines {
             let slot = self.slot(id).ok_or(BackingError::UnknownMachine(id))?;
             let mut machine = slot.lock().await;
             machine.remove().await?;
-            machine.lay_down()?;
+            machine.lay_down().await?;
             machine.start().await
         })
     }

@@ -8,6 +8,8 @@ pub(crate) mod children;
 pub mod choice;
 #[cfg(target_os = "linux")]
 pub(crate) mod command;
+#[cfg(target_os = "linux")]
+mod disk;
 mod engine;
 #[cfg(target_os = "linux")]
 mod folder;
@@ -49,6 +51,8 @@ pub struct MachineSpec {
     pub ipv4: Ipv4Addr,
     /// Name of the image, such as `debian-13`.
     pub image: String,
+    /// Size of its disk, in GiB.
+    pub disk_gb: u32,
     /// Name of the location, such as `fsn1`.
     pub location: String,
     /// User data as the caller gave it.

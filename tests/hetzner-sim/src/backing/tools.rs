@@ -9,10 +9,11 @@ use super::command::{io, run, run_within, search_path};
 use super::engine::Tool;
 
 /// What every real backing needs.
-const SHARED: [Tool; 8] = [
+const SHARED: [Tool; 9] = [
     ("apt-cacher-ng", "apt-cacher-ng"),
     ("chroot", "coreutils"),
     ("ip", "iproute2"),
+    ("mke2fs", "e2fsprogs"),
     ("mmdebstrap", "mmdebstrap"),
     ("mount", "mount"),
     ("nsenter", "util-linux"),

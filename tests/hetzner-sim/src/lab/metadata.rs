@@ -177,6 +177,7 @@ mod tests {
             name: format!("web-{id}"),
             ipv4: Ipv4Addr::new(198, 18, 0, last),
             image: "debian-13".to_owned(),
+            disk_gb: 40,
             location: "hel1".to_owned(),
             user_data: Some("#cloud-config\n".to_owned()),
             authorized_keys: vec!["ssh-ed25519 AAAA k".to_owned()],

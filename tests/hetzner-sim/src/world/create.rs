@@ -249,6 +249,7 @@ impl World {
                 name: draft.name.clone(),
                 ipv4,
                 image: plan.image.name.to_owned(),
+                disk_gb: plan.server_type.disk_gb,
                 location: plan.location.name.to_owned(),
                 user_data: draft.user_data.clone(),
                 authorized_keys: plan.authorized_keys.clone(),

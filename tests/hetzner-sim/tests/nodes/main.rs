@@ -53,6 +53,7 @@ async fn work_and_leave_nothing(kind: Kind, stack: &str) {
     say("two logged in to", start);
     booted_well(&run, &one);
     say("boot finished", start);
+    fills_a_disk_of_its_own(&run, &one, &two);
     installs_packages(&run, &one);
     assert!(!run.ssh(&two, "tree --version").status.success());
     say("a package installed", start);
@@ -128,6 +129,24 @@ fn installs_packages(run: &Run, node: &Node) {
     let updated = run.ssh(node, "sudo apt-get update");
     assert!(updated.status.success(), "{}", text(&updated));
     assert!(!text(&updated).contains("Err:"), "{}", text(&updated));
+}
+
+/// Full is full for one machine, and neither for the other nor for the host.
+fn fills_a_disk_of_its_own(run: &Run, node: &Node, other: &Node) {
+    let has_loop_devices = std::process::Command::new("losetup").arg("--find").output();
+    if !has_loop_devices.is_ok_and(|found| found.status.success()) {
+        println!("left out: a disk of its own; there are no loop devices");
+        return;
+    }
+    let free = "stat -f -c '%a %S' / | { read blocks size; echo $((blocks * size >> 30)); }";
+    let free_gib = |node| -> u32 { text(&run.ssh(node, free)).trim().parse().unwrap() };
+    assert!((35..40).contains(&free_gib(node)), "{} GiB", free_gib(node));
+    let filled = run.ssh(node, &format!("sudo fallocate -l $(($({free}) - 1))G /root/filler"));
+    assert!(filled.status.success(), "{}", text(&filled));
+    assert!(free_gib(node) <= 1, "{} GiB", free_gib(node));
+    assert!((35..40).contains(&free_gib(other)), "{} GiB", free_gib(other));
+    assert!(run.ssh(node, "sudo rm /root/filler").status.success());
+    assert!((35..40).contains(&free_gib(node)), "{} GiB", free_gib(node));
 }
 
 fn reaches_nothing_outside(run: &Run, node: &Node) {

@@ -96,6 +96,7 @@ impl Run {
             name: format!("web-{last}"),
             ipv4: Ipv4Addr::new(198, 18, 0, last),
             image: "debian-13".to_owned(),
+            disk_gb: 40,
             location: "fsn1".to_owned(),
             user_data: Some(user_data),
             authorized_keys: vec![login.clone()],

@@ -9,7 +9,9 @@ umount -R /sys/fs/cgroup 2>/dev/null || true
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 lower=lower
 [ ! -e layer ] || lower=layer:lower
-mount -t overlay overlay -o "lowerdir=$lower,upperdir=upper,workdir=work" root
+# Without loop devices, as in some containers, the host's disk has to serve.
+mount -o loop,noinit_itable,nobarrier,discard disk store || mount --bind seed store
+mount -t overlay overlay -o "lowerdir=$lower,upperdir=store/upper,workdir=store/work" root
 # What nspawn keeps for machinectl is of no use here, and would be left behind.
 mkdir -p /run/systemd/nspawn
 mount -t tmpfs tmpfs /run/systemd/nspawn

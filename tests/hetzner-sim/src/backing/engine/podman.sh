@@ -11,7 +11,9 @@ mkdir -p "/sys/fs/cgroup$5/keeper"
 echo $$ > "/sys/fs/cgroup$5/keeper/cgroup.procs"
 lower=lower
 [ ! -e layer ] || lower=layer:lower
-mount -t overlay overlay -o "lowerdir=$lower,upperdir=upper,workdir=work" root
+# Without loop devices, as in some containers, the host's disk has to serve.
+mount -o loop,noinit_itable,nobarrier,discard disk store || mount --bind seed store
+mount -t overlay overlay -o "lowerdir=$lower,upperdir=store/upper,workdir=store/work" root
 # podman's own storage stays empty, the root file system being ours. It lies in
 # the machine's folder and goes with it; the short name is because podman
 # refuses a path of over 50 bytes. What runc would leave goes with the mount.
